@@ -1,0 +1,91 @@
+//! Chooses the implementations: the only place that names concrete parsers, embedders and stores.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::embed::{self, BertEmbedder};
+use crate::error::Error;
+use crate::ledger::Retry;
+use crate::parse::Parser;
+use crate::parse::local::LocalParser;
+use crate::parse::storm::{Client, Options, StormParser};
+use crate::settings::{ParserChoice, Settings};
+use crate::store::EmbeddedStore;
+use crate::usage;
+
+/// Longest wait for one document when the user does not say.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(120);
+const STORM_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The encoder the settings name.
+pub fn embedder(settings: &Settings) -> anyhow::Result<Arc<BertEmbedder>> {
+    Ok(Arc::new(match settings.model.as_str() {
+        "minilm" => embed::minilm(),
+        folder => embed::from_folder(Path::new(folder))?,
+    }))
+}
+
+/// The parser the settings name.
+///
+/// # Errors
+/// A usage error when Storm is chosen and no token is set.
+pub fn parser(settings: &Settings, retry: Retry, detach: bool) -> anyhow::Result<Arc<dyn Parser>> {
+    match settings.parser {
+        ParserChoice::Local if detach => Err(usage!(
+            "--detach is for --parser storm: the local parser has no jobs to leave"
+        )
+        .into()),
+        ParserChoice::Local => {
+            let timeout = settings.timeout.unwrap_or(LOCAL_TIMEOUT);
+            Ok(Arc::new(LocalParser::new(timeout)))
+        }
+        ParserChoice::Storm => {
+            if settings.storm_token.is_none() {
+                return Err(usage!(
+                    "--parser storm needs a token: set STORM_API_TOKEN, or storm_token_file in the \
+                     configuration file"
+                )
+                .into());
+            }
+            let options = Options {
+                poll_interval: settings.poll_interval,
+                timeout: settings.timeout.unwrap_or(STORM_TIMEOUT),
+                retry,
+                detach,
+            };
+            Ok(Arc::new(StormParser::new(storm_client(settings)?, options)))
+        }
+    }
+}
+
+/// A connection to the service, as `doctor` wants it.
+pub fn storm_client(settings: &Settings) -> anyhow::Result<Client> {
+    Client::new(
+        settings.storm_url.clone(),
+        settings.storm_token.clone(),
+        settings.storm_api,
+        settings.language.clone(),
+    )
+}
+
+/// The store for a command that writes: made if it is not there.
+pub fn store(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
+    Ok(Arc::new(EmbeddedStore::open(&settings.data_dir)?))
+}
+
+/// The store for a command that reads.
+///
+/// # Errors
+/// Exit code 1 when nothing was ever ingested.
+pub fn existing_store(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
+    EmbeddedStore::open_existing(&settings.data_dir)?
+        .map(Arc::new)
+        .ok_or_else(|| {
+            Error::NotFound(format!(
+                "nothing has been ingested into {} yet: type `squall ingest FOLDER`",
+                settings.data_dir.display()
+            ))
+            .into()
+        })
+}

@@ -1,0 +1,241 @@
+//! The command line as clap sees it: types and help texts, no behaviour.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::ledger::Retry;
+use crate::settings::{IndexChoice, ParserChoice, StormApi};
+
+/// Turn a folder of documents into cited answers.
+#[derive(Debug, Parser)]
+#[command(name = "squall", version, long_version = crate::build_facts(), propagate_version = true, max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 nothing found, 2 usage, 3 some documents failed, \
+4 service refused, 5 store damaged or busy, 130 interrupted")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Where Squall keeps its index [default: the user data directory]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub data_dir: Option<PathBuf>,
+    /// Read this configuration file instead of the default one
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub config: Option<PathBuf>,
+    /// Sentence encoder: `minilm` (built in) or a Hugging Face model folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "MODEL",
+        help_heading = "Global options"
+    )]
+    pub model: Option<String>,
+    /// Print JSON: one object, or one a line where there are several
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// No progress on stderr, only warnings and errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// More on stderr (-v info, -vv debug)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Parse, chunk, embed and index files and folders
+    Ingest(Ingest),
+    /// Answer questions from the documents, with quotes and pages
+    #[command(visible_alias = "ask")]
+    Query(Query),
+    /// Show what is in, what is under way, what failed and why
+    Status(Status),
+    /// Drop documents or a whole collection from the index
+    Remove(Remove),
+    /// Answer over HTTP
+    Serve(Serve),
+    /// Rebuild the vector file and the HNSW graph now
+    Optimize(Optimize),
+    /// Check the set-up and say what to type where it is wrong
+    Doctor,
+    /// Print a shell completion script
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page (roff); `squall man | man -l -`
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct Ingest {
+    /// Files and folders to take in
+    #[arg(value_name = "PATH", required_unless_present = "files_from")]
+    pub paths: Vec<PathBuf>,
+    /// Also take the paths listed in FILE, one a line (`-` is stdin)
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Option<PathBuf>,
+    /// Paths in --files-from end with NUL, not newline
+    #[arg(short = '0', long = "null", requires = "files_from")]
+    pub null: bool,
+    /// Collection to put the documents in [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Tag every document of this run; may be repeated
+    #[arg(short, long = "tag", value_name = "KEY=VALUE", value_parser = crate::settings::parse_tag)]
+    pub tags: Vec<(String, String)>,
+    /// Only files whose path below the folder matches GLOB; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// Skip files and folders matching GLOB; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Respect .gitignore and .ignore files
+    #[arg(long)]
+    pub gitignore: bool,
+    /// Drop documents whose file below the given folders is gone
+    #[arg(long)]
+    pub prune: bool,
+    /// Say what would be done and sent, and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Hash every file, even when its size and time are unchanged
+    #[arg(long)]
+    pub checksum: bool,
+    /// Send again what the service refused, or whose upload got no answer
+    #[arg(long, value_name = "WHICH", default_value = "none")]
+    pub retry: Retry,
+    /// Storm: upload, print the job ids and leave; `status --wait` collects them
+    #[arg(long)]
+    pub detach: bool,
+    #[command(flatten)]
+    pub parsing: Parsing,
+}
+
+/// How documents become pages.
+#[derive(Debug, Args)]
+pub struct Parsing {
+    /// Who parses [default: storm when a token is set, else local]
+    #[arg(long, value_name = "WHICH")]
+    pub parser: Option<ParserChoice>,
+    /// Documents parsed at once [default: 4 with storm, one a core with local]
+    #[arg(short = 'j', long, value_name = "N")]
+    pub concurrency: Option<usize>,
+    /// Storm: first pause between two looks at a job [default: 2s]
+    #[arg(long, value_name = "TIME")]
+    pub poll_interval: Option<String>,
+    /// Longest wait for one document [default: 10m with storm, 2m with local]
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<String>,
+    /// Storm: language hint, such as ko or en
+    #[arg(long, value_name = "LANG")]
+    pub language: Option<String>,
+    /// Storm: which generation of the API the service speaks [default: auto]
+    #[arg(long, value_name = "API")]
+    pub storm_api: Option<StormApi>,
+    /// How long to wait for another squall that is writing [default: 60s]
+    #[arg(long, value_name = "TIME")]
+    pub lock_timeout: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Query {
+    /// The question; `-` answers one question a line from stdin, as NDJSON
+    pub question: String,
+    /// Chunks to bring back
+    #[arg(short = 'k', long, value_name = "N")]
+    pub top_k: Option<usize>,
+    #[command(flatten)]
+    pub scope: Scope,
+    /// How semantic search looks: exact scan or HNSW graph [default: auto]
+    #[arg(long, value_name = "INDEX")]
+    pub index: Option<IndexChoice>,
+}
+
+/// Which part of the store a command looks at.
+#[derive(Debug, Args)]
+pub struct Scope {
+    /// Collection to look in [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Only documents below this path
+    #[arg(long, value_name = "PATH")]
+    pub path_prefix: Option<String>,
+    /// Only documents with this tag; may be repeated
+    #[arg(short, long = "tag", value_name = "KEY=VALUE", value_parser = crate::settings::parse_tag)]
+    pub tags: Vec<(String, String)>,
+    /// Only this page, or pages FROM-TO
+    #[arg(long, value_name = "PAGES", value_parser = crate::settings::parse_pages)]
+    pub page: Option<(u32, u32)>,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// A job id, or a path whose documents to show
+    #[arg(value_name = "JOB|PATH")]
+    pub subject: Option<String>,
+    /// List the documents
+    #[arg(short, long)]
+    pub documents: bool,
+    /// Only this collection
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Wait for open jobs at the service and take in their pages
+    #[arg(short, long)]
+    pub wait: bool,
+    #[command(flatten)]
+    pub parsing: Parsing,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Documents to drop: files, folders (everything below), or document ids
+    #[arg(value_name = "PATH|ID", required_unless_present = "all")]
+    pub subjects: Vec<String>,
+    /// Collection to remove from [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Drop the whole collection
+    #[arg(long, conflicts_with = "subjects")]
+    pub all: bool,
+    /// Say what would be dropped, and drop nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address to listen on [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub addr: Option<SocketAddr>,
+    /// Collection to take documents into and answer from [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    #[command(flatten)]
+    pub parsing: Parsing,
+}
+
+#[derive(Debug, Args)]
+pub struct Optimize {
+    /// Only this collection
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+}

@@ -1,0 +1,55 @@
+//! One file a command: settings in, pipeline run, report out.
+
+mod completions;
+mod doctor;
+mod ingest;
+mod interrupt;
+mod man;
+mod optimize;
+pub mod query;
+mod remove;
+mod serve;
+mod status;
+
+use crate::cli::{Cli, Command};
+use crate::error::Exit;
+use crate::present::Printer;
+use crate::settings::Settings;
+
+/// Runs the command line and says how the process should exit.
+pub fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let printer = Printer::new(&cli.global);
+    match cli.command {
+        Command::Completions { shell } => return completions::run(shell, &printer),
+        Command::Man => return man::run(&printer),
+        _ => {}
+    }
+    let settings = Settings::load(&cli.global, &cli.command)?;
+    match cli.command {
+        Command::Ingest(args) => ingest::run(args, &settings, &printer),
+        Command::Query(args) => query::run(args, &settings, &printer),
+        Command::Status(args) => status::run(args, &settings, &printer),
+        Command::Remove(args) => remove::run(args, &settings, &printer),
+        Command::Serve(_) => serve::run(&settings, &printer),
+        Command::Optimize(args) => optimize::run(args, &settings, &printer),
+        Command::Doctor => doctor::run(&settings, &printer),
+        Command::Completions { .. } | Command::Man => Ok(Exit::Done),
+    }
+}
+
+/// Runs async work on a runtime of its own; threads it leaves behind are not waited for.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}
+
+/// A path as the store spells it: absolute, NFC, without `.` and `..`.
+fn stored_path(text: &str) -> anyhow::Result<String> {
+    let absolute = std::path::absolute(text)?;
+    let clean = crate::source::clean(&absolute);
+    Ok(crate::text::nfc(&clean.to_string_lossy()))
+}

@@ -1,0 +1,118 @@
+//! `squall doctor`: what is wrong, and what to type.
+
+use std::path::Path;
+
+use super::block_on;
+use crate::app;
+use crate::embed::{Embedder as _, Role};
+use crate::error::Exit;
+use crate::present::{Check, Printer, Report};
+use crate::settings::Settings;
+use crate::store::{EmbeddedStore, Store as _};
+
+pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    let checks = vec![
+        data_directory(&settings.data_dir),
+        store(settings),
+        model(settings),
+        token(settings),
+        service(settings),
+    ];
+    let healthy = checks.iter().all(|check| check.ok);
+    // The directory and the store come first in the list of exit codes as they do here.
+    let exit = match checks.iter().position(|check| !check.ok) {
+        None => Exit::Done,
+        Some(0 | 1) => Exit::Store,
+        Some(4) => Exit::Service,
+        Some(_) => Exit::Usage,
+    };
+    printer.print(&Report::Doctor { healthy, checks })?;
+    Ok(exit)
+}
+
+fn data_directory(dir: &Path) -> Check {
+    let probe = || {
+        std::fs::create_dir_all(dir)?;
+        tempfile::tempfile_in(dir).map(drop)
+    };
+    Check::of(
+        "data directory",
+        probe().map(|()| dir.display().to_string()),
+        |error| {
+            (
+                format!("{} cannot be written: {error}", dir.display()),
+                "choose another with --data-dir or SQUALL_DATA_DIR",
+            )
+        },
+    )
+}
+
+fn store(settings: &Settings) -> Check {
+    let open = || -> anyhow::Result<String> {
+        let Some(store) = EmbeddedStore::open_existing(&settings.data_dir)? else {
+            return Ok("empty: type `squall ingest FOLDER`".into());
+        };
+        let rows = store.collections()?;
+        store.check_derived()?;
+        let (documents, chunks) = rows
+            .iter()
+            .fold((0, 0), |(d, c), row| (d + row.documents, c + row.chunks));
+        Ok(format!(
+            "{} collections, {documents} documents, {chunks} chunks",
+            rows.len()
+        ))
+    };
+    Check::of("index", open(), |error| {
+        (
+            format!("{error:#}"),
+            "type `squall optimize` to make derived files anew",
+        )
+    })
+}
+
+fn model(settings: &Settings) -> Check {
+    let embed = || -> anyhow::Result<String> {
+        let embedder = app::embedder(settings)?;
+        let start = std::time::Instant::now();
+        embedder.embed(&["a short sentence to try the model"], Role::Query)?;
+        Ok(format!(
+            "{} ({}), {} dimensions, {} tokens, first vector after {} ms",
+            embedder.name(),
+            embedder.fingerprint(),
+            embedder.dimension(),
+            embedder.max_tokens(),
+            start.elapsed().as_millis()
+        ))
+    };
+    Check::of("model", embed(), |error| {
+        (
+            format!("{error:#}"),
+            "leave out --model to use the built-in one",
+        )
+    })
+}
+
+fn token(settings: &Settings) -> Check {
+    let text = match &settings.storm_token {
+        Some(_) => "set (not shown)",
+        None => "not set: documents are parsed on this machine; set STORM_API_TOKEN to use Storm",
+    };
+    Check::fine("storm token", text)
+}
+
+fn service(settings: &Settings) -> Check {
+    if settings.storm_token.is_none() {
+        return Check::fine("storm service", "not asked, as no token is set");
+    }
+    let reach = || -> anyhow::Result<String> {
+        let client = app::storm_client(settings)?;
+        let reach = block_on(async { Ok(client.reach().await?) })?;
+        Ok(format!("{} answers, API {:?}", client.base(), reach.api))
+    };
+    Check::of("storm service", reach(), |error| {
+        (
+            format!("{error:#}"),
+            "or parse on this machine with --parser local",
+        )
+    })
+}

@@ -1,0 +1,107 @@
+//! `squall ingest PATH...`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{block_on, interrupt};
+use crate::app;
+use crate::cli;
+use crate::error::{Error, Exit};
+use crate::ingest::{self, Event, Input, Observer, Parts, Plan, Summary};
+use crate::present::{Printer, Report};
+use crate::settings::Settings;
+use crate::source::{self, Selection};
+use crate::store::{Store, WriterLock};
+
+pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    let selection = selection(&args)?;
+    let parser = app::parser(settings, args.retry, args.detach)?;
+    let embedder = app::embedder(settings)?;
+    let store = app::store(settings)?;
+    let _turn = match args.dry_run {
+        false => Some(lock(settings)?),
+        true => None,
+    };
+    let plan = Plan {
+        collection: settings.collection.clone(),
+        tags: args.tags.iter().cloned().collect(),
+        concurrency: settings
+            .concurrency
+            .unwrap_or_else(|| parser.default_concurrency()),
+        checksum: args.checksum,
+        dry_run: args.dry_run,
+        graph_from: settings.hnsw_min_chunks,
+    };
+    let parts = Parts {
+        parser,
+        embedder,
+        store,
+        observer: printer.observer(),
+        stop: CancellationToken::new(),
+    };
+    let mut summary = block_on(async {
+        interrupt::watch(&parts.stop, "stopping; press Ctrl-C again to stop at once")?;
+        ingest::run(&parts, &plan, Input::Selection(selection)).await
+    })?;
+    if args.prune && !summary.interrupted {
+        summary.pruned = prune(&*parts.store, &plan, &args.paths, &parts.observer)?;
+    }
+    finish(summary, printer)
+}
+
+/// Prints the summary and picks the exit code.
+pub fn finish(summary: Summary, printer: &Printer) -> anyhow::Result<Exit> {
+    let trouble = ingest::verdict(&summary);
+    let exit = match summary.failed.is_empty() {
+        true => Exit::Done,
+        false => Exit::Partial,
+    };
+    printer.print(&Report::Ingest(summary))?;
+    match trouble {
+        // The summary says how to go on.
+        Some(Error::Interrupted) => Ok(Exit::Interrupted),
+        Some(error) => Err(error.into()),
+        None => Ok(exit),
+    }
+}
+
+/// Waits for this process's turn to write.
+pub fn lock(settings: &Settings) -> anyhow::Result<WriterLock> {
+    WriterLock::acquire(&settings.data_dir, settings.lock_timeout, || {
+        eprintln!(
+            "squall: another squall is writing to {}, waiting for it",
+            settings.data_dir.display()
+        );
+    })
+}
+
+fn selection(args: &cli::Ingest) -> anyhow::Result<Selection> {
+    let mut paths = args.paths.clone();
+    if let Some(list) = &args.files_from {
+        paths.extend(source::read_list(list, args.null)?);
+    }
+    Ok(Selection {
+        paths,
+        include: args.include.clone(),
+        exclude: args.exclude.clone(),
+        gitignore: args.gitignore,
+    })
+}
+
+fn prune(
+    store: &dyn Store,
+    plan: &Plan,
+    roots: &[PathBuf],
+    observer: &Arc<dyn Observer>,
+) -> anyhow::Result<u64> {
+    let gone = ingest::prune(store, &plan.collection, roots)?;
+    if !plan.dry_run {
+        store.remove(&plan.collection, &gone)?;
+    }
+    for path in &gone {
+        observer.hear(&Event::Pruned { path: path.clone() });
+    }
+    Ok(gone.len() as u64)
+}

@@ -1,0 +1,30 @@
+//! Ctrl-C and SIGTERM: once stops taking new work, twice leaves at once.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Exit;
+
+/// Cancels `stop` at the first signal; the store is consistent at every moment, so the second may
+/// end the process where it stands.
+pub fn watch(stop: &CancellationToken, message: &'static str) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let mut signals = 0;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            signals += 1;
+            if signals > 1 {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+            eprintln!("squall: {message}");
+            stop.cancel();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! `squall optimize`: derived files made anew.
+
+use super::ingest;
+use crate::app;
+use crate::cli;
+use crate::error::Exit;
+use crate::present::{OptimizeReport, Printer, Report};
+use crate::settings::Settings;
+use crate::store::Store;
+
+pub fn run(args: cli::Optimize, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    let store = app::existing_store(settings)?;
+    let _turn = ingest::lock(settings)?;
+    let mut collections = Vec::new();
+    for row in store.collections()? {
+        if args
+            .collection
+            .as_ref()
+            .is_some_and(|only| *only != row.collection)
+        {
+            continue;
+        }
+        if let Some(collection) = store.collection(&row.collection)? {
+            let refreshed = store.refresh(&collection, settings.hnsw_min_chunks, true)?;
+            collections.push(OptimizeReport {
+                collection: row.collection,
+                refreshed,
+            });
+        }
+    }
+    if let Some(only) = args.collection.filter(|_| collections.is_empty()) {
+        return Err(crate::usage!("there is no collection '{only}'").into());
+    }
+    printer.print(&Report::Optimized { collections })?;
+    Ok(Exit::Done)
+}

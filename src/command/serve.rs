@@ -1,0 +1,55 @@
+//! `squall serve`.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{block_on, interrupt};
+use crate::app;
+use crate::error::{Error, Exit};
+use crate::ingest::identity;
+use crate::ledger::Retry;
+use crate::present::Printer;
+use crate::serve::{State, router, work};
+use crate::settings::Settings;
+use crate::store::Store as _;
+
+pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    let parser = app::parser(settings, Retry::None, false)?;
+    let embedder = app::embedder(settings)?;
+    let store = app::store(settings)?;
+    store.open_collection(&settings.collection, &identity(&*embedder))?;
+    let stop = CancellationToken::new();
+    let state = Arc::new(State::new(
+        settings.clone(),
+        parser,
+        embedder,
+        store,
+        printer.observer(),
+        stop.clone(),
+    ));
+    block_on(async {
+        let listener = tokio::net::TcpListener::bind(settings.addr)
+            .await
+            .map_err(|error| {
+                Error::Usage(format!(
+                    "cannot listen on {}: {error}; choose another with --addr HOST:PORT",
+                    settings.addr
+                ))
+            })?;
+        interrupt::watch(
+            &stop,
+            "finishing what is under way; press Ctrl-C again to stop at once",
+        )?;
+        printer.note(&format!("listening on http://{}", listener.local_addr()?));
+        let worker = tokio::spawn(work(Arc::clone(&state)));
+        axum::serve(listener, router(Arc::clone(&state)))
+            .with_graceful_shutdown(stop.clone().cancelled_owned())
+            .await
+            .context("serving HTTP")?;
+        worker.await?;
+        printer.note("stopped; open jobs go on at the next start");
+        Ok(Exit::Done)
+    })
+}

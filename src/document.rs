@@ -1,0 +1,162 @@
+//! The words the whole pipeline speaks: sources, pages, chunks, hits, answers. No I/O here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Version of every JSON object Squall prints.
+pub const SCHEMA: u32 = 1;
+
+/// `--tag key=value` pairs of a document.
+pub type Tags = BTreeMap<String, String>;
+
+/// A file that may become a document: where its bytes are and what to call it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Absolute path in NFC, the name under which the document is cited.
+    pub path: String,
+    /// The same file as the file system spells it (macOS may say NFD).
+    pub file: PathBuf,
+    /// The folder or file the user named that led here; `--prune` works below it.
+    pub root: String,
+    /// Bytes.
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970, 0 if unknown.
+    pub modified: i64,
+}
+
+/// BLAKE3 of a document's bytes in lower-case hex: its identity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DocumentId(pub String);
+
+impl DocumentId {
+    /// Hashes everything `reader` yields.
+    pub fn of(mut reader: impl std::io::Read) -> std::io::Result<Self> {
+        let mut hasher = blake3::Hasher::new();
+        std::io::copy(&mut reader, &mut hasher)?;
+        Ok(Self(hasher.finalize().to_hex().to_string()))
+    }
+}
+
+impl std::fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a parser thinks of one page's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Text was found and reads as text.
+    Ok,
+    /// No text: blank, or an image that needs OCR.
+    Empty,
+    /// Text was found but mostly does not map to Unicode.
+    Garbled,
+    /// The page could not be read.
+    Failed,
+}
+
+impl Verdict {
+    /// The stored and printed spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::Empty => "empty",
+            Verdict::Garbled => "garbled",
+            Verdict::Failed => "failed",
+        }
+    }
+}
+
+/// One physical page of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// From 1, the PDF's physical order.
+    pub number: u32,
+    /// The text citations are checked against.
+    pub text: String,
+    pub verdict: Verdict,
+}
+
+/// What a parser made of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// In ascending order of `number`.
+    pub pages: Vec<Page>,
+    pub title: Option<String>,
+}
+
+/// A piece of one page, small enough to embed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    pub page: u32,
+    /// Range in the stored page text, in characters (Unicode scalar values), end exclusive.
+    pub start: usize,
+    pub end: usize,
+    pub text: String,
+}
+
+/// A chunk that retrieval brought back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hit {
+    /// `document_id:page:start-end`, stable as long as the document and the chunker are.
+    pub id: String,
+    pub document_id: DocumentId,
+    pub document: String,
+    pub page_number: u32,
+    /// Character range in the stored page text.
+    pub start: usize,
+    pub end: usize,
+    pub text: String,
+    /// Fused score, 0 to 1 within one answer.
+    pub score: f32,
+    /// Cosine to the question, when the semantic arm saw this chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cosine: Option<f32>,
+}
+
+/// A sentence quoted verbatim, with the place it stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Citation {
+    pub document: String,
+    pub document_id: DocumentId,
+    pub page_number: u32,
+    /// Character range in the stored page text.
+    pub start: usize,
+    pub end: usize,
+    pub quote: String,
+}
+
+/// The reply to one question.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    pub query: String,
+    pub answered: bool,
+    pub generated_answer: String,
+    pub citations: Vec<Citation>,
+    pub retrieved_context: Vec<Hit>,
+    /// Milliseconds by stage.
+    pub timings_ms: BTreeMap<&'static str, f64>,
+}
+
+/// Which documents and pages a question may look at; an empty filter lets everything through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only documents whose path starts with one of these (NFC); empty lets all through.
+    pub path_prefixes: Vec<String>,
+    /// Only documents carrying all of these tags.
+    pub tags: Tags,
+    /// Only pages in this inclusive range.
+    pub pages: Option<(u32, u32)>,
+}
+
+impl Filter {
+    /// Whether every chunk passes.
+    pub fn is_empty(&self) -> bool {
+        self == &Filter::default()
+    }
+}

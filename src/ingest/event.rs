@@ -1,0 +1,350 @@
+//! What happens during an ingest, told to an observer as it happens and summed up at the end.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use super::{Parts, Plan, lock};
+use crate::document::{Source, Verdict};
+use crate::parse::Step;
+use crate::store::Entry;
+
+/// One thing that happened to one document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// One more file was found; how many so far.
+    Found {
+        documents: u64,
+    },
+    /// No more files will be found.
+    AllFound {
+        documents: u64,
+    },
+    Started {
+        path: String,
+        bytes: u64,
+    },
+    Parsing {
+        path: String,
+    },
+    Uploading {
+        path: String,
+        sent: u64,
+        total: u64,
+    },
+    Submitted {
+        path: String,
+        job: String,
+        remote_id: String,
+    },
+    Waiting {
+        path: String,
+        state: String,
+        seconds: f64,
+    },
+    Retrying {
+        path: String,
+        reason: String,
+        seconds: f64,
+    },
+    Embedding {
+        path: String,
+        chunks: usize,
+        of: usize,
+    },
+    Indexed {
+        path: String,
+        document_id: String,
+        pages: usize,
+        empty_pages: usize,
+        garbled_pages: usize,
+        failed_pages: usize,
+        chunks: usize,
+        replaced: bool,
+    },
+    /// Nothing to do; `reason` is `unchanged` or `same content`.
+    Skipped {
+        path: String,
+        reason: &'static str,
+    },
+    /// Uploaded, to be collected later.
+    Pending {
+        path: String,
+        job: String,
+        remote_id: String,
+    },
+    /// A dry run would take it in.
+    WouldIngest {
+        path: String,
+        bytes: u64,
+    },
+    Failed {
+        path: String,
+        reason: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
+    /// Left for the next run.
+    Parked {
+        path: String,
+    },
+    /// Its file is gone and so is the document.
+    Pruned {
+        path: String,
+    },
+}
+
+impl Event {
+    /// Whether it only moves a progress bar, and is no news in a log.
+    pub fn is_tick(&self) -> bool {
+        matches!(
+            self,
+            Event::Found { .. }
+                | Event::AllFound { .. }
+                | Event::Uploading { .. }
+                | Event::Waiting { .. }
+                | Event::Embedding { .. }
+                | Event::Parsing { .. }
+        )
+    }
+}
+
+/// Hears of events, from several threads.
+pub trait Observer: Send + Sync {
+    fn hear(&self, event: &Event);
+}
+
+/// A document that has no pages, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedDocument {
+    pub path: String,
+    pub reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// How an ingest went.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    pub collection: String,
+    pub model: String,
+    /// `local`, or the service's base URL.
+    pub parser: String,
+    pub dry_run: bool,
+    /// Files found, whatever became of them.
+    pub found: u64,
+    /// Documents stored in this run, of which `replaced` are new versions.
+    pub indexed: u64,
+    pub replaced: u64,
+    pub pages: u64,
+    pub empty_pages: u64,
+    pub garbled_pages: u64,
+    pub failed_pages: u64,
+    pub chunks: u64,
+    /// Unchanged files, and copies of documents already in.
+    pub skipped: u64,
+    /// Files of kinds the parser does not take, met in folders.
+    pub unsupported: u64,
+    /// Documents dropped by `--prune`.
+    pub pruned: u64,
+    /// Uploaded and left at the service.
+    pub pending: u64,
+    /// Left for the next run.
+    pub parked: u64,
+    /// What a dry run would take in.
+    pub would_ingest: u64,
+    /// Documents and bytes sent to the service (in a dry run: that would be sent).
+    pub uploaded: u64,
+    pub uploaded_bytes: u64,
+    pub failed: Vec<FailedDocument>,
+    /// Why the service ended the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_error: Option<String>,
+    pub interrupted: bool,
+    pub seconds: f64,
+}
+
+/// Counts what happens and passes it on.
+pub struct Tally {
+    observer: Arc<dyn Observer>,
+    found: AtomicU64,
+    summary: Mutex<Summary>,
+    /// Paths of the documents that were uploaded, to count each once.
+    uploads: Mutex<std::collections::HashMap<String, u64>>,
+}
+
+impl Tally {
+    pub fn new(observer: Arc<dyn Observer>) -> Self {
+        Self {
+            observer,
+            found: AtomicU64::new(0),
+            summary: Mutex::default(),
+            uploads: Mutex::default(),
+        }
+    }
+
+    pub fn summary(&self, plan: &Plan, parts: &Parts) -> Summary {
+        let mut summary = lock(&self.summary).clone();
+        summary.collection.clone_from(&plan.collection);
+        summary.model = parts.embedder.name().to_owned();
+        summary.parser = parts.parser.service().to_owned();
+        summary.dry_run = plan.dry_run;
+        summary.found = self.found.load(Relaxed);
+        if plan.dry_run && parts.parser.is_remote() {
+            summary.uploaded = summary.would_ingest;
+        } else {
+            let uploads = lock(&self.uploads);
+            summary.uploaded = uploads.len() as u64;
+            summary.uploaded_bytes = uploads.values().sum();
+        }
+        if !parts.parser.is_remote() {
+            (summary.uploaded, summary.uploaded_bytes) = (0, 0);
+        }
+        summary.failed.sort_by(|a, b| a.path.cmp(&b.path));
+        summary
+    }
+
+    fn tell(&self, event: Event, count: impl FnOnce(&mut Summary)) {
+        count(&mut lock(&self.summary));
+        self.observer.hear(&event);
+    }
+
+    pub fn found(&self) {
+        let documents = self.found.fetch_add(1, Relaxed) + 1;
+        self.observer.hear(&Event::Found { documents });
+    }
+
+    pub fn all_found(&self) {
+        let documents = self.found.load(Relaxed);
+        self.observer.hear(&Event::AllFound { documents });
+    }
+
+    pub fn started(&self, source: &Source) {
+        let (path, bytes) = (source.path.clone(), source.size);
+        self.tell(Event::Started { path, bytes }, |_| ());
+    }
+
+    pub fn step(&self, path: &str, step: Step) {
+        let path = path.to_owned();
+        let event = match step {
+            Step::Parsing => Event::Parsing { path },
+            Step::Uploading { sent, total } => {
+                lock(&self.uploads).insert(path.clone(), sent);
+                Event::Uploading { path, sent, total }
+            }
+            Step::Submitted { job, remote_id } => Event::Submitted {
+                path,
+                job,
+                remote_id,
+            },
+            Step::Waiting { state, waited } => Event::Waiting {
+                path,
+                state,
+                seconds: waited.as_secs_f64(),
+            },
+            Step::Retrying { reason, pause } => Event::Retrying {
+                path,
+                reason,
+                seconds: pause.as_secs_f64(),
+            },
+        };
+        self.observer.hear(&event);
+    }
+
+    pub fn embedding(&self, path: &str, chunks: usize, of: usize) {
+        let path = path.to_owned();
+        self.observer.hear(&Event::Embedding { path, chunks, of });
+    }
+
+    pub fn indexed(&self, entry: &Entry, replaced: bool) {
+        let pages = &entry.parsed.pages;
+        let with = |verdict| pages.iter().filter(|page| page.verdict == verdict).count();
+        let (empty, garbled, failed) = (
+            with(Verdict::Empty),
+            with(Verdict::Garbled),
+            with(Verdict::Failed),
+        );
+        let event = Event::Indexed {
+            path: entry
+                .sources
+                .first()
+                .map(|source| source.path.clone())
+                .unwrap_or_default(),
+            document_id: entry.document_id.0.clone(),
+            pages: pages.len(),
+            empty_pages: empty,
+            garbled_pages: garbled,
+            failed_pages: failed,
+            chunks: entry.chunks.len(),
+            replaced,
+        };
+        self.tell(event, |summary| {
+            summary.indexed += 1;
+            summary.replaced += u64::from(replaced);
+            summary.pages += pages.len() as u64;
+            summary.empty_pages += empty as u64;
+            summary.garbled_pages += garbled as u64;
+            summary.failed_pages += failed as u64;
+            summary.chunks += entry.chunks.len() as u64;
+        });
+    }
+
+    pub fn unchanged(&self, path: &str) {
+        self.skipped(path, "unchanged");
+    }
+
+    pub fn linked(&self, path: &str) {
+        self.skipped(path, "same content");
+    }
+
+    fn skipped(&self, path: &str, reason: &'static str) {
+        let path = path.to_owned();
+        self.tell(Event::Skipped { path, reason }, |s| s.skipped += 1);
+    }
+
+    pub fn unsupported(&self, path: &str) {
+        tracing::info!("{path}: skipped, the parser does not take this kind of file");
+        lock(&self.summary).unsupported += 1;
+    }
+
+    pub fn pending(&self, path: &str, job: &str, remote_id: &str, copies: usize) {
+        let event = Event::Pending {
+            path: path.to_owned(),
+            job: job.to_owned(),
+            remote_id: remote_id.to_owned(),
+        };
+        self.tell(event, |summary| {
+            summary.pending += 1;
+            summary.skipped += copies as u64;
+        });
+    }
+
+    pub fn would_ingest(&self, source: &Source) {
+        let (path, bytes) = (source.path.clone(), source.size);
+        self.tell(Event::WouldIngest { path, bytes }, |summary| {
+            summary.would_ingest += 1;
+            summary.uploaded_bytes += bytes;
+        });
+    }
+
+    pub fn failed(&self, path: &str, reason: &str, hint: Option<&str>) {
+        let failed = FailedDocument {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+            hint: hint.map(str::to_owned),
+        };
+        let event = Event::Failed {
+            path: failed.path.clone(),
+            reason: failed.reason.clone(),
+            hint: failed.hint.clone(),
+        };
+        self.tell(event, |summary| summary.failed.push(failed));
+    }
+
+    pub fn parked(&self, path: &str) {
+        let path = path.to_owned();
+        self.tell(Event::Parked { path }, |summary| summary.parked += 1);
+    }
+}

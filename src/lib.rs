@@ -1,0 +1,40 @@
+//! Squall turns a folder of documents into cited answers, in one binary.
+//!
+//! ```text
+//! source -> parse -> chunk -> embed -> store        (ingest)
+//! question -> retrieve -> answer -> present | serve (query)
+//! ```
+//!
+//! Stages know [`document`] and [`error`], never each other. [`ingest`], [`retrieve`] and
+//! [`answer`] know the traits [`parse::Parser`], [`embed::Embedder`] and [`store::Store`]; the one
+//! place that names implementations is [`app`].
+
+pub mod answer;
+pub mod app;
+pub mod chunk;
+pub mod cli;
+pub mod command;
+pub mod document;
+pub mod embed;
+pub mod error;
+pub mod hnsw;
+pub mod ingest;
+pub mod ledger;
+pub mod parse;
+pub mod present;
+pub mod progress;
+pub mod retrieve;
+pub mod serve;
+pub mod settings;
+pub mod source;
+pub mod store;
+pub mod terms;
+pub mod text;
+
+/// What `--version` adds to the version number.
+pub fn build_facts() -> &'static str {
+    concat!(
+        env!("CARGO_PKG_VERSION"),
+        "\nmodel: all-MiniLM-L6-v2, int8, 384 dimensions, 256 tokens (built in)"
+    )
+}

@@ -1,0 +1,287 @@
+//! Glyphs with positions to words, lines and paragraphs, in the order the page draws them (which
+//! keeps columns apart where sorting by position would interleave them).
+
+use hayro_interpret::kurbo::{Point, Vec2};
+
+use crate::text::is_cjk;
+
+/// Gap between glyphs, in ems, from which there is a space.
+const WORD_GAP: f64 = 0.18;
+/// Step between baselines, in ems, up to which lines belong to one paragraph.
+const LINE_STEP: f64 = 1.9;
+/// Lines looked at on either side to find a column's right edge.
+const BLOCK: usize = 12;
+/// Shift of a baseline, in ems, that is still the same line (super- and subscripts).
+const BASELINE_SHIFT: f64 = 0.45;
+
+/// The text of one glyph and where it stands, in the frame of its own writing direction.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    text: String,
+    /// Start and end along the line, in points.
+    start: f64,
+    end: f64,
+    /// Baseline, growing down the page.
+    baseline: f64,
+    /// Font size in points.
+    em: f64,
+    /// Writing direction in degrees, rounded.
+    angle: i32,
+}
+
+impl Piece {
+    /// A glyph at `origin`. `axes` are the images of glyph space's unit vectors (1,000 to the em),
+    /// `advance` is the glyph's width in glyph space, if the font says.
+    pub fn new(text: String, origin: Point, axes: (Vec2, Vec2), advance: Option<f64>) -> Self {
+        let (along, up) = axes;
+        let scale = along.hypot();
+        let direction = if scale > 0.0 {
+            along / scale
+        } else {
+            Vec2::new(1.0, 0.0)
+        };
+        // A quarter turn clockwise from the writing direction is down, PDF's y grows up.
+        let down = Vec2::new(direction.y, -direction.x);
+        let at = origin.to_vec2();
+        let start = at.dot(direction);
+        let em = up.hypot() * 1000.0;
+        let width = advance.map_or(em * 0.5, |advance| advance * scale);
+        Self {
+            text,
+            start,
+            end: start + width,
+            baseline: at.dot(down),
+            em: em.max(0.01),
+            angle: direction.y.atan2(direction.x).to_degrees().round() as i32,
+        }
+    }
+
+    /// Whether `other` is the same glyph drawn again, as fake bold and outlined text are.
+    pub fn covers(&self, other: &Piece) -> bool {
+        let near = |a: f64, b: f64| (a - b).abs() < 0.1 * self.em;
+        self.text == other.text
+            && near(self.start, other.start)
+            && near(self.baseline, other.baseline)
+    }
+}
+
+/// A run of pieces on one baseline.
+struct Line {
+    text: String,
+    start: f64,
+    end: f64,
+    baseline: f64,
+    em: f64,
+    angle: i32,
+    /// Width of the first word, to tell whether it would have fitted on the line before.
+    first_word: f64,
+}
+
+/// The text of a page: a line of output for each paragraph, list item, heading or table row; a
+/// blank line where the page leaves space.
+pub fn compose(pieces: Vec<Piece>) -> String {
+    let lines = lines(pieces);
+    // Where the program that made the page writes the space at a wrapped line's end, a line
+    // without one was broken inside a word, as Korean is.
+    let spaced = lines.iter().filter(|line| line.text.ends_with(' ')).count() >= 2;
+    let mut text = String::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(before) = at.checked_sub(1).map(|before| &lines[before]) else {
+            text.push_str(&line.text);
+            continue;
+        };
+        let edge = right_edge(&lines, at - 1);
+        match relation(before, line, edge) {
+            Relation::Wrapped => {
+                text.push_str(glue(&text, &line.text, spaced));
+            }
+            Relation::NextLine => text.push('\n'),
+            Relation::Apart => text.push_str("\n\n"),
+        }
+        text.push_str(&line.text);
+    }
+    text
+}
+
+fn lines(pieces: Vec<Piece>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut last: Option<Piece> = None;
+    for piece in pieces {
+        let blank = piece.text.trim().is_empty();
+        match (lines.last_mut(), &last) {
+            (Some(line), Some(last)) if same_line(last, &piece) => {
+                let gap = piece.start - last.end;
+                let em = last.em.max(piece.em);
+                let apart = gap > WORD_GAP * em || gap < -em;
+                if apart && !blank && !line.text.ends_with(char::is_whitespace) {
+                    line.text.push(' ');
+                }
+                if !line.text.contains(' ') {
+                    line.first_word = piece.end - line.start;
+                }
+                line.text.push_str(&piece.text);
+                if !blank {
+                    line.end = line.end.max(piece.end);
+                    line.em = line.em.max(piece.em);
+                }
+            }
+            _ if blank => continue,
+            _ => lines.push(Line {
+                text: piece.text.clone(),
+                start: piece.start,
+                end: piece.end,
+                baseline: piece.baseline,
+                em: piece.em,
+                angle: piece.angle,
+                first_word: piece.end - piece.start,
+            }),
+        }
+        last = Some(piece);
+    }
+    lines
+}
+
+fn same_line(last: &Piece, piece: &Piece) -> bool {
+    let shift = (piece.baseline - last.baseline).abs();
+    last.angle == piece.angle && shift < BASELINE_SHIFT * last.em.max(piece.em)
+}
+
+enum Relation {
+    /// The paragraph goes on.
+    Wrapped,
+    NextLine,
+    Apart,
+}
+
+fn relation(before: &Line, line: &Line, right_edge: f64) -> Relation {
+    let step = line.baseline - before.baseline;
+    let em = before.em.max(line.em);
+    if before.angle != line.angle || step <= 0.0 || step > LINE_STEP * em {
+        return Relation::Apart;
+    }
+    let same_size = (before.em - line.em).abs() < 0.1 * em;
+    // The next word would have fitted: the line was ended on purpose.
+    let full = right_edge - before.end < line.first_word + 0.3 * em;
+    let aligned =
+        (line.start - before.start).abs() < 2.5 * em && line.start - before.start < 0.8 * em;
+    if same_size && full && aligned && !starts_item(&line.text) {
+        Relation::Wrapped
+    } else {
+        Relation::NextLine
+    }
+}
+
+/// The right edge of the column around line `at`: the farthest end in its block of lines, which
+/// neither a heading, a page header nor another column belongs to.
+fn right_edge(lines: &[Line], at: usize) -> f64 {
+    let above = lines[..=at]
+        .windows(2)
+        .rev()
+        .take_while(|w| adjacent(&w[0], &w[1]))
+        .map(|w| &w[0]);
+    let below = lines[at..]
+        .windows(2)
+        .take_while(|w| adjacent(&w[0], &w[1]))
+        .map(|w| &w[1]);
+    above
+        .take(BLOCK)
+        .chain(below.take(BLOCK))
+        .map(|line| line.end)
+        .fold(lines[at].end, f64::max)
+}
+
+/// Whether two lines are of one size and follow each other closely.
+fn adjacent(before: &Line, line: &Line) -> bool {
+    let step = line.baseline - before.baseline;
+    let em = before.em.max(line.em);
+    before.angle == line.angle
+        && step > 0.0
+        && step <= LINE_STEP * em
+        && (before.em - line.em).abs() < 0.1 * em
+        && (before.start - line.start).abs() < 4.0 * em
+}
+
+fn starts_item(text: &str) -> bool {
+    let head = text.trim_start();
+    let numbered = head.split_once(['.', ')']).is_some_and(|(number, rest)| {
+        (1..=3).contains(&number.len())
+            && number.bytes().all(|b| b.is_ascii_digit())
+            && rest.starts_with(' ')
+    });
+    numbered || head.starts_with(['•', '‣', '◦', '▪', '●', '○', '■', '□', '※', '–'])
+}
+
+/// What stands between a wrapped line and the next.
+fn glue(before: &str, next: &str, spaced: bool) -> &'static str {
+    let (last, first) = (before.chars().next_back(), next.chars().next());
+    match (last, first) {
+        (Some(' '), _) => "",
+        // Left for the clean-up, which knows which hyphens to drop.
+        (Some('-' | '\u{AD}' | '\u{2010}'), _) => "\n",
+        (Some(last), Some(first)) if spaced && is_cjk(last) && is_cjk(first) => "",
+        _ => " ",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sets each line of `rows` at (x, y) with 10-point glyphs 5 points wide.
+    fn set(rows: &[(f64, f64, &str)]) -> String {
+        let axes = (Vec2::new(0.01, 0.0), Vec2::new(0.0, 0.01));
+        let mut pieces = Vec::new();
+        for &(x, y, text) in rows {
+            for (i, c) in text.chars().enumerate() {
+                let origin = Point::new(x + 5.0 * i as f64, y);
+                pieces.push(Piece::new(c.to_string(), origin, axes, Some(500.0)));
+            }
+        }
+        compose(pieces)
+    }
+
+    #[test]
+    fn wrapped_lines_are_joined_and_short_ones_are_not() {
+        let text = set(&[
+            (0.0, 100.0, "The committee met on a cold"),
+            (0.0, 88.0, "day in the old harbour hall"),
+            (0.0, 76.0, "and left."),
+            (0.0, 64.0, "Fees"),
+        ]);
+        assert_eq!(
+            text,
+            "The committee met on a cold day in the old harbour hall and left.\nFees"
+        );
+    }
+
+    #[test]
+    fn a_gap_is_a_space_and_space_down_the_page_is_a_paragraph() {
+        assert_eq!(
+            set(&[(0.0, 100.0, "a"), (30.0, 100.0, "b"), (0.0, 60.0, "c")]),
+            "a b\n\nc"
+        );
+    }
+
+    #[test]
+    fn korean_broken_inside_a_word_is_joined_when_the_page_writes_its_spaces() {
+        let text = set(&[
+            (0.0, 100.0, "도서관 운영 위원회는 "),
+            (0.0, 88.0, "예산안을 심의하여 승"),
+            (0.0, 76.0, "인하였고 다음 회의는 "),
+            (0.0, 64.0, "금요일이다."),
+        ]);
+        assert_eq!(
+            text,
+            "도서관 운영 위원회는 예산안을 심의하여 승인하였고 다음 회의는 금요일이다."
+        );
+    }
+
+    #[test]
+    fn a_bullet_starts_a_line() {
+        let text = set(&[
+            (0.0, 100.0, "• first point is long enough"),
+            (0.0, 88.0, "• second"),
+        ]);
+        assert_eq!(text, "• first point is long enough\n• second");
+    }
+}

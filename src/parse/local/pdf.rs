@@ -1,0 +1,236 @@
+//! PDF pages by hayro, with pdfrum as the second opinion for documents whose fonts do not map to
+//! Unicode. Page numbers are physical, from 1.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use hayro_interpret::font::{Glyph, GlyphRun};
+use hayro_interpret::hayro_cmap::BfString;
+use hayro_interpret::hayro_syntax::{LoadPdfError, Pdf};
+use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect, Vec2};
+use hayro_interpret::{
+    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps,
+    InterpreterCache, InterpreterSettings, SoftMask, interpret_page,
+};
+
+use super::layout::{Piece, compose};
+use crate::document::{Page, Parsed, Verdict};
+use crate::parse::ParseError;
+
+/// Glyphs without Unicode on one page above which the page is not to be trusted.
+const UNMAPPED_LIMIT: usize = 20;
+
+/// Whether a PDF header stands in the first kilobyte, where readers accept it.
+pub fn is_pdf(bytes: &[u8]) -> bool {
+    bytes[..bytes.len().min(1024)]
+        .windows(5)
+        .any(|window| window == b"%PDF-")
+}
+
+/// All pages of a PDF.
+///
+/// # Errors
+/// Encrypted, unreadable and empty files, with the reason. A page that cannot be read is not an
+/// error: it is returned with [`Verdict::Failed`].
+pub fn parse(bytes: Vec<u8>) -> Result<Parsed, ParseError> {
+    let bytes = Arc::new(bytes);
+    let pdf = Pdf::new(Arc::clone(&bytes)).map_err(refusal)?;
+    if pdf.pages().is_empty() {
+        return Err(ParseError::document("the PDF has no pages"));
+    }
+    let mut pages = extract(&pdf);
+    if pages.iter().any(|page| page.verdict == Verdict::Garbled) {
+        second_opinion(&bytes, &mut pages);
+    }
+    let title = pdf.metadata().title.as_deref().and_then(pdf_string);
+    Ok(Parsed { pages, title })
+}
+
+fn refusal(error: LoadPdfError) -> ParseError {
+    match error {
+        // hayro does not export the type inside, so its name has to do.
+        LoadPdfError::Decryption(why) => match format!("{why:?}").as_str() {
+            "PasswordProtected" => ParseError::with_hint(
+                "the PDF is protected with a password",
+                "save a copy without the password and ingest that",
+            ),
+            other => ParseError::document(format!("the PDF's encryption cannot be read ({other})")),
+        },
+        LoadPdfError::Invalid => ParseError::with_hint(
+            "the PDF is damaged beyond repair",
+            "download or export it again",
+        ),
+    }
+}
+
+fn extract(pdf: &Pdf) -> Vec<Page> {
+    let cache = InterpreterCache::new();
+    (1..)
+        .zip(pdf.pages().iter())
+        .map(|(number, page)| {
+            let read = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                let mut context = Context::new(
+                    Affine::IDENTITY,
+                    Rect::new(0.0, 0.0, 1.0, 1.0),
+                    &cache,
+                    pdf.xref(),
+                    InterpreterSettings::default(),
+                );
+                let mut collector = Collector::default();
+                interpret_page(page, &mut context, &mut collector);
+                collector
+            }));
+            match read {
+                Ok(collector) => collector.page(number),
+                Err(_) => Page {
+                    number,
+                    text: String::new(),
+                    verdict: Verdict::Failed,
+                },
+            }
+        })
+        .collect()
+}
+
+/// Replaces garbled pages by what pdfrum reads there, where that is text.
+fn second_opinion(bytes: &[u8], pages: &mut [Page]) {
+    let other = std::panic::catch_unwind(|| {
+        let document = pdfrum::Document::from_bytes(bytes.to_vec()).ok()?;
+        Some(
+            document
+                .pages()
+                .map(|page| page.text().to_string())
+                .collect::<Vec<_>>(),
+        )
+    });
+    let Ok(Some(texts)) = other else { return };
+    for (page, text) in pages.iter_mut().zip(texts) {
+        if page.verdict == Verdict::Garbled && is_legible(&text) {
+            page.text = text;
+            page.verdict = Verdict::Ok;
+        }
+    }
+}
+
+/// Whether at least nine in ten of the characters that show are neither private-use, replacement
+/// nor control characters.
+fn is_legible(text: &str) -> bool {
+    let shown = text.chars().filter(|c| !c.is_whitespace());
+    let (mut all, mut bad) = (0, 0);
+    for c in shown {
+        all += 1;
+        bad += usize::from(
+            c.is_control() || matches!(c, '\u{FFFD}' | '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..),
+        );
+    }
+    all > 0 && bad * 10 <= all
+}
+
+/// A PDF text string: UTF-16 with a byte order mark, UTF-8, or close enough to Latin-1.
+fn pdf_string(bytes: &[u8]) -> Option<String> {
+    let text = match bytes {
+        [0xFE, 0xFF, rest @ ..] => encoding_rs::UTF_16BE.decode_without_bom_handling(rest).0,
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => text.trim_start_matches('\u{FEFF}').into(),
+            Err(_) => {
+                encoding_rs::WINDOWS_1252
+                    .decode_without_bom_handling(bytes)
+                    .0
+            }
+        },
+    };
+    let text = crate::text::one_line(&text);
+    (!text.is_empty()).then_some(text)
+}
+
+/// The drawing device that keeps the glyphs and throws the rest away.
+#[derive(Default)]
+struct Collector {
+    pieces: Vec<Piece>,
+    unmapped: usize,
+}
+
+impl Collector {
+    fn page(self, number: u32) -> Page {
+        let text = compose(self.pieces);
+        let verdict = if self.unmapped > UNMAPPED_LIMIT {
+            Verdict::Garbled
+        } else if text.trim().is_empty() {
+            Verdict::Empty
+        } else if is_legible(&text) {
+            Verdict::Ok
+        } else {
+            Verdict::Garbled
+        };
+        Page {
+            number,
+            text,
+            verdict,
+        }
+    }
+}
+
+impl Device<'_> for Collector {
+    fn draw_glyph_run(&mut self, run: &GlyphRun<'_, '_>, props: DrawProps<'_>, mode: &DrawMode) {
+        // Fill-and-stroke text is drawn twice.
+        let again = matches!(mode, DrawMode::Stroke(_));
+        for glyph in run.glyphs() {
+            let Some(unicode) = glyph.as_unicode() else {
+                self.unmapped += 1;
+                continue;
+            };
+            let text = match unicode {
+                BfString::Char(c) => c.to_string(),
+                BfString::String(text) => text,
+            };
+            let advance = match &**glyph {
+                Glyph::Outline(outline) => outline.advance_width().map(f64::from),
+                Glyph::Type3(_) => None,
+            };
+            let place = props.transform * glyph.transform();
+            let piece = Piece::new(text, place * Point::ZERO, linear(place), advance);
+            if !(again && self.pieces.iter().rev().take(200).any(|p| p.covers(&piece))) {
+                self.pieces.push(piece);
+            }
+        }
+    }
+
+    fn draw_path(&mut self, _: &BezPath, _: DrawProps<'_>, _: &DrawMode) {}
+    fn push_clip_path(&mut self, _: &ClipPath) {}
+    fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'_>>, _: BlendMode) {}
+    fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {}
+    fn pop_clip(&mut self) {}
+    fn pop_transparency_group(&mut self) {}
+}
+
+/// The images of the unit vectors of glyph space (1,000 units to the em): along the line and up.
+fn linear(place: Affine) -> (Vec2, Vec2) {
+    let c = place.as_coeffs();
+    (Vec2::new(c[0], c[1]), Vec2::new(c[2], c[3]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_may_follow_some_junk() {
+        assert!(is_pdf(b"\n\n%PDF-1.4"));
+        assert!(!is_pdf(b"<html>"));
+    }
+
+    #[test]
+    fn titles_come_in_several_encodings() {
+        assert_eq!(
+            pdf_string(b"\xFE\xFF\xD6\x8C\xC7\x58").as_deref(),
+            Some("회의")
+        );
+        assert_eq!(pdf_string(b"  "), None);
+    }
+
+    #[test]
+    fn private_use_text_is_not_legible() {
+        assert!(!is_legible("\u{E001}\u{E002}a"));
+        assert!(is_legible("plain"));
+    }
+}

@@ -1,0 +1,364 @@
+//! The remote Storm Parse service: upload once, poll until it is done. The ledger row is durable
+//! before each side effect, so the same bytes are never uploaded twice.
+
+mod client;
+mod wire;
+
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+pub use client::{Client, Reach};
+pub use wire::Api;
+
+use self::client::Fault;
+use self::wire::Progress;
+use super::{Outcome, ParseError, Parser, Step, Work};
+use crate::document::{Page, Parsed, Verdict};
+use crate::ledger::{Job, JobState, Retry, job_id};
+
+/// Formats the service takes.
+const EXTENSIONS: [&str; 14] = [
+    "pdf", "docx", "doc", "pptx", "ppt", "png", "jpg", "jpeg", "hwp", "hwpx", "xlsx", "xls", "csv",
+    "txt",
+];
+/// Pages as they come; raise the number when they would be read differently.
+const VERSION: &str = "storm-1";
+/// Each pause between two polls is this much longer than the one before, up to the cap.
+const POLL_GROWTH: f64 = 1.25;
+const POLL_CAP: Duration = Duration::from_secs(10);
+
+/// Parses at the service.
+pub struct StormParser {
+    client: Client,
+    options: Options,
+}
+
+/// How to wait, and what to send again.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// First pause between two polls.
+    pub poll_interval: Duration,
+    /// Longest wait for one job.
+    pub timeout: Duration,
+    pub retry: Retry,
+    /// Upload only; the pages are collected by a later run.
+    pub detach: bool,
+}
+
+impl StormParser {
+    /// A parser that talks through `client`.
+    pub fn new(client: Client, options: Options) -> Self {
+        Self { client, options }
+    }
+
+    async fn run(&self, work: Work<'_>) -> Result<Outcome, ParseError> {
+        let id = job_id(self.client.base(), work.document_id);
+        let mut job = match work.ledger.job(&id)? {
+            Some(job) => job,
+            None => Job::new(self.client.base(), work.document_id, work.source.size),
+        };
+        if !self.options.retry.covers(job.state) || job.state == JobState::Uploading {
+            self.refuse_or_reset(&mut job, work)?;
+        } else if job.state.is_failure() {
+            job = Job {
+                attempts: job.attempts,
+                ..Job::new(self.client.base(), work.document_id, work.source.size)
+            };
+        }
+        let remote_id = match job.remote_id.clone() {
+            Some(remote_id) => remote_id,
+            None => self.upload(&mut job, work).await?,
+        };
+        (work.report)(Step::Submitted {
+            job: job.id.clone(),
+            remote_id: remote_id.clone(),
+        });
+        if self.options.detach {
+            let job = job.id;
+            return Ok(Outcome::Pending { job, remote_id });
+        }
+        self.poll(&mut job, &remote_id, work)
+            .await
+            .map(Outcome::Pages)
+    }
+
+    /// Reports a job that must not be sent again, or, if the user allowed it, starts it anew.
+    fn refuse_or_reset(&self, job: &mut Job, work: Work<'_>) -> Result<(), ParseError> {
+        if job.state == JobState::Uploading {
+            let reason = "an earlier run ended between the upload and its answer".to_owned();
+            job.enter(JobState::Lost, Some(reason));
+            work.ledger.save(job)?;
+        }
+        if self.options.retry.covers(job.state) {
+            job.remote_id = None;
+            job.enter(JobState::Queued, None);
+            return Ok(());
+        }
+        let why = job.error.clone().unwrap_or_default();
+        Err(match job.state {
+            JobState::Lost => ParseError::with_hint(
+                format!("was sent before, but the answer was lost ({why})"),
+                "it may have been billed; --retry lost sends it again",
+            ),
+            JobState::Expired => ParseError::with_hint(
+                format!("the service no longer knows its job ({why})"),
+                "--retry failed sends it again",
+            ),
+            _ => ParseError::with_hint(
+                format!("the service refused it before: {why}"),
+                "--retry failed sends it again",
+            ),
+        })
+    }
+
+    async fn upload(&self, job: &mut Job, work: Work<'_>) -> Result<String, ParseError> {
+        // Which API and whether the token holds is asked before a byte is sent.
+        let api = self.api(work).await?;
+        let progress = |sent| {
+            (work.report)(Step::Uploading {
+                sent,
+                total: work.source.size,
+            });
+        };
+        let path = &work.source.path;
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let mut pauses = client::Backoff::default();
+        loop {
+            job.attempts += 1;
+            job.enter(JobState::Uploading, None);
+            work.ledger.save(job)?;
+            let sent = tokio::select! {
+                sent = self.client.upload(api, &work.source.file, name, &progress) => sent,
+                () = work.stop.cancelled() => {
+                    let reason = "interrupted during the upload".to_owned();
+                    job.enter(JobState::Lost, Some(reason));
+                    work.ledger.save(job)?;
+                    return Err(ParseError::Interrupted);
+                }
+            };
+            match sent {
+                Ok(Progress::Failed { reason, .. }) => {
+                    return Err(fail(job, JobState::Failed, reason, work)?);
+                }
+                Ok(Progress::Running {
+                    job: Some(remote_id),
+                    ..
+                })
+                | Ok(Progress::Done {
+                    job: Some(remote_id),
+                    ..
+                }) => {
+                    job.remote_id = Some(remote_id.clone());
+                    job.enter(JobState::Submitted, None);
+                    work.ledger.save(job)?;
+                    return Ok(remote_id);
+                }
+                Ok(_) => {
+                    let reason = "the service's answer has no job id".to_owned();
+                    return Err(fail(job, JobState::Lost, reason, work)?);
+                }
+                Err(fault) => {
+                    let state = if fault.answer_lost() {
+                        JobState::Lost
+                    } else {
+                        JobState::Queued
+                    };
+                    job.enter(state, Some(fault.to_string()));
+                    work.ledger.save(job)?;
+                    self.pause_or_fail(fault, &mut pauses, work).await?;
+                }
+            }
+        }
+    }
+
+    async fn poll(
+        &self,
+        job: &mut Job,
+        remote_id: &str,
+        work: Work<'_>,
+    ) -> Result<Parsed, ParseError> {
+        let api = self.api(work).await?;
+        let start = Instant::now();
+        let mut interval = self.options.poll_interval;
+        let mut pauses = client::Backoff::default();
+        loop {
+            let polled = tokio::select! {
+                polled = self.client.poll(api, remote_id) => polled,
+                () = work.stop.cancelled() => return Err(ParseError::Interrupted),
+            };
+            match polled {
+                Ok(Progress::Done { pages, title, .. }) => return Ok(parsed(pages, title)),
+                Ok(Progress::Failed { reason, .. }) => {
+                    return Err(fail(job, JobState::Failed, reason, work)?);
+                }
+                Ok(Progress::NotFound(reason)) => {
+                    return Err(fail(job, JobState::Expired, reason, work)?);
+                }
+                Ok(Progress::Running { state, .. }) => {
+                    pauses = client::Backoff::default();
+                    if job.state != JobState::Processing {
+                        job.enter(JobState::Processing, None);
+                        work.ledger.save(job)?;
+                    }
+                    (work.report)(Step::Waiting {
+                        state,
+                        waited: start.elapsed(),
+                    });
+                }
+                Err(fault) => self.pause_or_fail(fault, &mut pauses, work).await?,
+            }
+            if start.elapsed() + interval > self.options.timeout {
+                return Err(ParseError::with_hint(
+                    format!(
+                        "the service was not done after {}",
+                        humantime::format_duration(self.options.timeout)
+                    ),
+                    format!(
+                        "nothing is lost: run the same command again, or `squall status --wait`, \
+                         to go on waiting for job {}",
+                        job.id
+                    ),
+                ));
+            }
+            sleep(interval, work).await?;
+            interval = interval
+                .mul_f64(POLL_GROWTH)
+                .min(POLL_CAP.max(self.options.poll_interval));
+        }
+    }
+
+    async fn api(&self, work: Work<'_>) -> Result<Api, ParseError> {
+        let mut pauses = client::Backoff::default();
+        loop {
+            match self.client.api().await {
+                Ok(api) => return Ok(api),
+                Err(fault) => self.pause_or_fail(fault, &mut pauses, work).await?,
+            }
+        }
+    }
+
+    /// Waits before another try, or gives up with the right kind of error.
+    async fn pause_or_fail(
+        &self,
+        fault: Fault,
+        pauses: &mut client::Backoff,
+        work: Work<'_>,
+    ) -> Result<(), ParseError> {
+        if fault.answer_lost() {
+            return Err(ParseError::with_hint(
+                format!("was sent, but the answer was lost ({fault})"),
+                "it may have been billed; --retry lost sends it again",
+            ));
+        }
+        match pauses.next(&fault) {
+            Some(pause) => {
+                (work.report)(Step::Retrying {
+                    reason: fault.to_string(),
+                    pause,
+                });
+                sleep(pause, work).await
+            }
+            None if fault.is_about_document() => Err(ParseError::document(fault.to_string())),
+            None => Err(ParseError::Service(fault.to_string())),
+        }
+    }
+}
+
+impl Parser for StormParser {
+    fn service(&self) -> &str {
+        self.client.base()
+    }
+
+    fn version(&self) -> &str {
+        VERSION
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &EXTENSIONS
+    }
+
+    fn default_concurrency(&self) -> usize {
+        4
+    }
+
+    fn parse<'a>(&'a self, work: Work<'a>) -> BoxFuture<'a, Result<Outcome, ParseError>> {
+        self.run(work).boxed()
+    }
+}
+
+/// Records the end of a job and returns the error that says so.
+fn fail(
+    job: &mut Job,
+    state: JobState,
+    reason: String,
+    work: Work<'_>,
+) -> Result<ParseError, ParseError> {
+    job.enter(state, Some(reason.clone()));
+    work.ledger.save(job)?;
+    Ok(match state {
+        JobState::Expired => ParseError::with_hint(
+            format!("the service no longer knows job {}: {reason}", job.id),
+            "--retry failed sends the file again",
+        ),
+        JobState::Lost => ParseError::with_hint(reason, "--retry lost sends the file again"),
+        _ => ParseError::with_hint(
+            format!("the service could not parse it: {reason}"),
+            "try --parser local, or --retry failed to send it again",
+        ),
+    })
+}
+
+async fn sleep(pause: Duration, work: Work<'_>) -> Result<(), ParseError> {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => Ok(()),
+        () = work.stop.cancelled() => Err(ParseError::Interrupted),
+    }
+}
+
+/// Pages in order of their number. A page of nothing but its number is empty.
+fn parsed(pages: Vec<wire::RemotePage>, title: Option<String>) -> Parsed {
+    let mut pages: Vec<Page> = pages
+        .into_iter()
+        .map(|page| {
+            let text = page.content.unwrap_or_default();
+            let bare = text.trim().trim_matches(['-', '–', '—', '|', ' ']);
+            let empty = bare.is_empty() || bare == page.page_number.to_string();
+            Page {
+                number: page.page_number,
+                verdict: if empty { Verdict::Empty } else { Verdict::Ok },
+                text: if empty { String::new() } else { text },
+            }
+        })
+        .collect();
+    pages.sort_by_key(|page| page.number);
+    pages.dedup_by_key(|page| page.number);
+    Parsed { pages, title }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_sorted_and_a_bare_number_is_an_empty_page() {
+        let page = |number, content: &str| wire::RemotePage {
+            page_number: number,
+            content: Some(content.to_owned()),
+        };
+        let parsed = parsed(
+            vec![page(3, "- 3 -"), page(1, "one"), page(2, "2022")],
+            None,
+        );
+        let seen: Vec<_> = parsed.pages.iter().map(|p| (p.number, p.verdict)).collect();
+        assert_eq!(
+            seen,
+            [(1, Verdict::Ok), (2, Verdict::Ok), (3, Verdict::Empty)]
+        );
+    }
+}

@@ -1,0 +1,490 @@
+//! HTTP to the service: streaming upload, poll, and what each fault means.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt as _;
+use reqwest::header::RETRY_AFTER;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Response, StatusCode};
+use tokio::sync::OnceCell;
+use tokio_util::io::ReaderStream;
+
+use super::wire::{self, Api, Progress};
+use crate::settings::{Secret, StormApi};
+
+/// Most characters of a foreign answer quoted in an error.
+const QUOTED: usize = 500;
+/// Most bytes of an answer read: real ones are megabytes at most.
+const MAX_ANSWER: usize = 256 << 20;
+/// Bytes read from the file at a time.
+const PIECE: usize = 64 << 10;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest silence while an answer arrives.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+/// Where the two generations live when no URL is set.
+const DEFAULT_V1: &str = "https://live-storm-apis-parse-router.sionic.im";
+const DEFAULT_V2: &str = "https://storm-apis.sionic.im/parse-router";
+/// No job has this id; asking for it tells the generations apart and tests the token.
+const PROBE_JOB: &str = "00000000-0000-0000-0000-000000000000";
+
+/// A connection pool to one service.
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<Secret>,
+    language: Option<String>,
+    choice: StormApi,
+    has_default_url: bool,
+    api: OnceCell<Api>,
+}
+
+/// What `doctor` learns of a service.
+#[derive(Debug)]
+pub struct Reach {
+    pub api: Api,
+}
+
+/// Why a call gave no answer of the service.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error("the service refused the token ({0}): check STORM_API_TOKEN or storm_token_file")]
+    Token(StatusCode),
+    #[error("no token is set: put it in STORM_API_TOKEN or name a file with storm_token_file")]
+    NoToken,
+    #[error("{base} cannot be reached ({cause}): check STORM_API_URL and the network")]
+    Unreachable { base: String, cause: String },
+    #[error("the connection broke before the answer came ({0})")]
+    AnswerLost(String),
+    #[error("the service answered {status}{}", quoted(.body))]
+    Status {
+        status: StatusCode,
+        body: String,
+        retry_after: Option<Duration>,
+    },
+    #[error("the service's answer cannot be read ({problem}){}", quoted(.body))]
+    Unreadable {
+        problem: String,
+        body: String,
+        upload: bool,
+    },
+    #[error("the file cannot be read: {0}")]
+    File(std::io::Error),
+}
+
+impl Fault {
+    /// Whether the service may have taken the upload without our knowing the job id.
+    pub fn answer_lost(&self) -> bool {
+        match self {
+            Fault::AnswerLost(_) => true,
+            Fault::Unreadable { upload, .. } => *upload,
+            _ => false,
+        }
+    }
+
+    /// Whether only this document is concerned.
+    pub fn is_about_document(&self) -> bool {
+        match self {
+            Fault::File(_) => true,
+            Fault::Status { status, .. } => {
+                status.is_client_error()
+                    && !matches!(
+                        *status,
+                        StatusCode::TOO_MANY_REQUESTS
+                            | StatusCode::REQUEST_TIMEOUT
+                            | StatusCode::TOO_EARLY
+                    )
+            }
+            Fault::Unreadable { .. } => true,
+            _ => false,
+        }
+    }
+
+    fn heals(&self) -> bool {
+        match self {
+            Fault::Unreachable { .. } => true,
+            Fault::Status { status, .. } => status.is_server_error() || !self.is_about_document(),
+            Fault::Unreadable { upload, .. } => !upload,
+            _ => false,
+        }
+    }
+}
+
+fn quoted(body: &str) -> String {
+    let text = crate::text::one_line(body);
+    if text.is_empty() {
+        return String::new();
+    }
+    let mut short: String = text.chars().take(QUOTED).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!(": {short}")
+}
+
+/// Exponential back-off with full jitter and a cap on tries
+/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+#[derive(Debug, Default)]
+pub struct Backoff {
+    tries: u32,
+}
+
+impl Backoff {
+    const TRIES: u32 = 5;
+    const BASE: Duration = Duration::from_millis(500);
+    const CAP: Duration = Duration::from_secs(30);
+    /// A service that asks for a longer pause than this is left alone.
+    const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+    /// How long to wait before the next try, or `None` to give up.
+    pub fn next(&mut self, fault: &Fault) -> Option<Duration> {
+        self.tries += 1;
+        if !fault.heals() || self.tries >= Self::TRIES {
+            return None;
+        }
+        if let Fault::Status {
+            retry_after: Some(pause),
+            ..
+        } = fault
+        {
+            return (*pause <= Self::LONGEST_WAIT).then_some(*pause);
+        }
+        let ceiling = (Self::BASE * 2u32.pow(self.tries - 1)).min(Self::CAP);
+        Some(ceiling.mul_f64(jitter()))
+    }
+}
+
+/// A number in 0..1 from the clock's low digits; nothing here needs better randomness.
+fn jitter() -> f64 {
+    let nanos = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos());
+    f64::from(nanos % 100_003) / 100_003.0
+}
+
+impl Client {
+    /// A client for `url`, or for the published address of the chosen generation.
+    pub fn new(
+        url: Option<String>,
+        token: Option<Secret>,
+        choice: StormApi,
+        language: Option<String>,
+    ) -> anyhow::Result<Self> {
+        // Ring, so that a C compiler is all the build needs. Installing twice is harmless.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("squall/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            // A redirect would send the token and the document elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        let default = match choice {
+            StormApi::V1 => DEFAULT_V1,
+            StormApi::V2 | StormApi::Auto => DEFAULT_V2,
+        };
+        Ok(Self {
+            http,
+            has_default_url: url.is_none(),
+            base: url.unwrap_or_else(|| default.to_owned()),
+            token,
+            language,
+            choice,
+            api: OnceCell::new(),
+        })
+    }
+
+    /// The service's base URL.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Which generation the service speaks: as chosen, as known of the published address, or as
+    /// the service answers.
+    pub async fn api(&self) -> Result<Api, Fault> {
+        let chosen = match self.choice {
+            StormApi::V1 => Some(Api::V1),
+            StormApi::V2 => Some(Api::V2),
+            StormApi::Auto if self.has_default_url => Some(Api::V2),
+            StormApi::Auto => None,
+        };
+        match chosen {
+            Some(api) => Ok(api),
+            None => self.api.get_or_try_init(|| self.probe()).await.copied(),
+        }
+    }
+
+    /// Asks for a job that does not exist: v1 says so in its envelope.
+    async fn probe(&self) -> Result<Api, Fault> {
+        let url = format!("{}/{}/{PROBE_JOB}", self.base, Api::V1.job_path());
+        let response = self.send(self.http.get(url)).await?;
+        let status = response.status();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(refused(response).await);
+        }
+        let body = text(response).await.map_err(Fault::AnswerLost)?;
+        Ok(if wire::is_envelope(&body) {
+            Api::V1
+        } else {
+            Api::V2
+        })
+    }
+
+    /// Whether the service can be reached and takes the token.
+    pub async fn reach(&self) -> Result<Reach, Fault> {
+        let api = self.api().await?;
+        let url = format!("{}/{}/{PROBE_JOB}", self.base, api.job_path());
+        let response = self.send(self.http.get(url)).await?;
+        if response.status().is_server_error() {
+            return Err(refused(response).await);
+        }
+        Ok(Reach { api })
+    }
+
+    /// Streams a file to the service under `name`; `progress` hears how many bytes have gone.
+    pub async fn upload(
+        &self,
+        api: Api,
+        file: &Path,
+        name: &str,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Progress, Fault> {
+        let (body, receiver) = self.body(file, name).await?;
+        let mut form = Form::new().part("file", body);
+        if api == Api::V2 {
+            form = form.text("deleteOriginFile", "true");
+            if let Some(language) = &self.language {
+                form = form.text("language", language.clone());
+            }
+        }
+        let url = format!("{}/{}", self.base, api.upload_path());
+        let request = self.send(self.http.post(url).multipart(form));
+        let response = relay(request, receiver, progress).await?;
+        self.answer(api, response, true).await
+    }
+
+    /// The file as a multipart part that is read as it is sent, and the count of bytes gone.
+    async fn body(
+        &self,
+        file: &Path,
+        name: &str,
+    ) -> Result<(Part, tokio::sync::watch::Receiver<u64>), Fault> {
+        let open = tokio::fs::File::open(file).await.map_err(Fault::File)?;
+        let length = open.metadata().await.map_err(Fault::File)?.len();
+        let (sender, receiver) = tokio::sync::watch::channel(0);
+        let stream = ReaderStream::with_capacity(open, PIECE).inspect(move |piece| {
+            if let Ok(piece) = piece {
+                sender.send_modify(|sent| *sent += piece.len() as u64);
+            }
+        });
+        let part = Part::stream_with_length(reqwest::Body::wrap_stream(stream), length)
+            .file_name(name.to_owned())
+            .mime_str(content_type(name))
+            .map_err(|error| Fault::AnswerLost(error.to_string()))?;
+        Ok((part, receiver))
+    }
+
+    /// Looks at a job.
+    pub async fn poll(&self, api: Api, remote_id: &str) -> Result<Progress, Fault> {
+        let mut url = reqwest::Url::parse(&format!("{}/{}", self.base, api.job_path()))
+            .map_err(|error| self.unreachable(error.to_string()))?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.push(remote_id);
+        }
+        let response = self.send(self.http.get(url)).await;
+        // Asking again costs nothing, so a broken connection is only that.
+        let response = response.map_err(|fault| match fault {
+            Fault::AnswerLost(cause) => self.unreachable(cause),
+            other => other,
+        })?;
+        if response.status() == StatusCode::NOT_FOUND {
+            let body = text(response).await.unwrap_or_default();
+            return Ok(wire::read(api, &body)
+                .ok()
+                .filter(|answer| matches!(answer, Progress::NotFound(_)))
+                .unwrap_or_else(|| Progress::NotFound(format!("404{}", quoted(&body)))));
+        }
+        self.answer(api, response, false).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Fault> {
+        let token = self.token.as_ref().ok_or(Fault::NoToken)?;
+        let response = request.bearer_auth(token.expose()).send().await;
+        let response = response.map_err(|error| {
+            // A connection that never came to be cannot have carried an upload.
+            if error.is_connect() {
+                self.unreachable(root_cause(&error))
+            } else {
+                Fault::AnswerLost(root_cause(&error))
+            }
+        })?;
+        match response.status() {
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                Err(Fault::Token(status))
+            }
+            _ => Ok(response),
+        }
+    }
+
+    async fn answer(&self, api: Api, response: Response, upload: bool) -> Result<Progress, Fault> {
+        if !response.status().is_success() {
+            return Err(refused(response).await);
+        }
+        let body = text(response).await.map_err(|cause| match upload {
+            true => Fault::AnswerLost(cause),
+            false => self.unreachable(cause),
+        })?;
+        wire::read(api, &body).map_err(|problem| Fault::Unreadable {
+            problem,
+            body,
+            upload,
+        })
+    }
+
+    fn unreachable(&self, cause: String) -> Fault {
+        Fault::Unreachable {
+            base: self.base.clone(),
+            cause,
+        }
+    }
+}
+
+/// Drives `request` while it passes on how many bytes have gone.
+async fn relay(
+    request: impl Future<Output = Result<Response, Fault>>,
+    mut sent: tokio::sync::watch::Receiver<u64>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Response, Fault> {
+    let mut request = std::pin::pin!(request);
+    loop {
+        tokio::select! {
+            response = &mut request => return response,
+            Ok(()) = sent.changed() => progress(*sent.borrow_and_update()),
+        }
+    }
+}
+
+async fn refused(response: Response) -> Fault {
+    let status = response.status();
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(retry_after);
+    Fault::Status {
+        status,
+        body: text(response).await.unwrap_or_default(),
+        retry_after,
+    }
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
+fn retry_after(value: &str) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value.trim()).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// The answer's text, up to [`MAX_ANSWER`].
+async fn text(response: Response) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(piece) = stream.next().await {
+        bytes.extend_from_slice(&piece.map_err(|error| root_cause(&error))?);
+        if bytes.len() > MAX_ANSWER {
+            return Err(format!("the answer is larger than {} MB", MAX_ANSWER >> 20));
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The innermost message, which says what happened; reqwest's own repeats the URL.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+fn content_type(name: &str) -> &'static str {
+    let (_, extension) = name.rsplit_once('.').unwrap_or_default();
+    match extension.to_lowercase().as_str() {
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "csv" => "text/csv",
+        "txt" => "text/plain",
+        "doc" => "application/msword",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "ppt" => "application/vnd.ms-powerpoint",
+        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "xls" => "application/vnd.ms-excel",
+        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "hwp" => "application/x-hwp",
+        "hwpx" => "application/hwp+zip",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16, retry_after: Option<Duration>) -> Fault {
+        Fault::Status {
+            status: StatusCode::from_u16(code).unwrap(),
+            body: String::new(),
+            retry_after,
+        }
+    }
+
+    #[test]
+    fn server_trouble_heals_and_refusals_do_not() {
+        for code in [408, 425, 429, 500, 502, 503, 504] {
+            assert!(
+                Backoff::default().next(&status(code, None)).is_some(),
+                "{code}"
+            );
+        }
+        for code in [400, 404, 413, 415, 422] {
+            assert!(
+                Backoff::default().next(&status(code, None)).is_none(),
+                "{code}"
+            );
+            assert!(status(code, None).is_about_document());
+        }
+        assert!(
+            Backoff::default()
+                .next(&Fault::Token(StatusCode::UNAUTHORIZED))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn the_pause_is_what_the_service_asks_and_tries_end() {
+        let asked = Some(Duration::from_secs(7));
+        assert_eq!(Backoff::default().next(&status(429, asked)), asked);
+        let mut pauses = Backoff::default();
+        let count = std::iter::from_fn(|| pauses.next(&status(503, None))).count();
+        assert_eq!(count, 4);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after("3"), Some(Duration::from_secs(3)));
+        assert_eq!(
+            retry_after("Thu, 01 Jan 1970 00:00:00 GMT"),
+            Some(Duration::ZERO)
+        );
+        assert_eq!(retry_after("soon"), None);
+    }
+
+    #[test]
+    fn foreign_answers_are_quoted_short() {
+        assert_eq!(quoted("  "), "");
+        assert_eq!(quoted(&"한 ".repeat(600)).chars().count(), 2 + QUOTED + 1);
+    }
+}

@@ -1,0 +1,225 @@
+//! The one place that writes to stdout. Text and JSON are two renderings of the same reports.
+
+mod text;
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::document::{Answer, SCHEMA};
+use crate::ingest::{Event, Observer, Summary};
+use crate::progress::{Bars, Lines};
+use crate::store::{CollectionRow, DocumentRow, JobRow, Refreshed};
+
+/// What a command has to say.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Report {
+    Ingest(Summary),
+    Answer(Answer),
+    /// A question in a stream that was not taken.
+    Refusal {
+        error: String,
+    },
+    Status(StatusReport),
+    Job(JobRow),
+    Removed(RemoveReport),
+    Optimized {
+        collections: Vec<OptimizeReport>,
+    },
+    Doctor {
+        healthy: bool,
+        checks: Vec<Check>,
+    },
+}
+
+/// What `status` shows.
+#[derive(Debug, Serialize)]
+pub struct StatusReport {
+    pub data_dir: String,
+    pub collections: Vec<CollectionRow>,
+    pub jobs_by_state: BTreeMap<&'static str, u64>,
+    pub jobs: Vec<JobRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<DocumentRow>,
+}
+
+/// What `remove` did.
+#[derive(Debug, Serialize)]
+pub struct RemoveReport {
+    pub collection: String,
+    pub dry_run: bool,
+    pub collection_dropped: bool,
+    pub paths: Vec<String>,
+}
+
+/// What `optimize` did to one collection.
+#[derive(Debug, Serialize)]
+pub struct OptimizeReport {
+    pub collection: String,
+    #[serde(flatten)]
+    pub refreshed: Refreshed,
+}
+
+/// One line of `doctor`.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    pub name: &'static str,
+    pub ok: bool,
+    pub detail: String,
+    /// What to type where it is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'static str>,
+}
+
+impl Check {
+    /// A check that cannot be wrong.
+    pub fn fine(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            name,
+            ok: true,
+            detail: detail.into(),
+            hint: None,
+        }
+    }
+
+    /// A check that is as good as `result`.
+    pub fn of<E>(
+        name: &'static str,
+        result: Result<String, E>,
+        explain: impl FnOnce(E) -> (String, &'static str),
+    ) -> Self {
+        match result {
+            Ok(detail) => Self::fine(name, detail),
+            Err(error) => {
+                let (detail, hint) = explain(error);
+                Self {
+                    name,
+                    ok: false,
+                    detail,
+                    hint: Some(hint),
+                }
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    schema: u32,
+    #[serde(flatten)]
+    inner: &'a T,
+}
+
+/// How to print: chosen once from the global options.
+#[derive(Debug, Clone)]
+pub struct Printer {
+    json: bool,
+    quiet: bool,
+}
+
+impl Printer {
+    pub fn new(global: &Global) -> Self {
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+        }
+    }
+
+    /// Prints a report as the user wants it.
+    pub fn print(&self, report: &Report) -> anyhow::Result<()> {
+        if self.json {
+            return self.json_line(report);
+        }
+        let mut out = std::io::stdout().lock();
+        text::render(report, &mut out)?;
+        out.flush()?;
+        if let Some(note) = text::note(report) {
+            self.note(note);
+        }
+        Ok(())
+    }
+
+    /// Prints a report as one line of JSON, whatever the options.
+    pub fn json_line(&self, report: &Report) -> anyhow::Result<()> {
+        write_json(report)
+    }
+
+    /// Prints raw output, such as a completion script.
+    pub fn bytes(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// A word to the user on stderr.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("squall: {text}");
+        }
+    }
+
+    /// Who hears of an ingest's events: bars on a terminal, plain lines elsewhere, and with
+    /// `--json` a line of JSON on stdout for each that is news.
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        let progress: Option<Box<dyn Observer>> =
+            match (self.quiet, std::io::stderr().is_terminal()) {
+                (true, _) => None,
+                (false, true) => Some(Box::new(Bars::new())),
+                (false, false) => Some(Box::new(Lines)),
+            };
+        Arc::new(Told {
+            progress,
+            json: self.json,
+        })
+    }
+}
+
+struct Told {
+    progress: Option<Box<dyn Observer>>,
+    json: bool,
+}
+
+impl Observer for Told {
+    fn hear(&self, event: &Event) {
+        if let Some(progress) = &self.progress {
+            progress.hear(event);
+        }
+        if self.json
+            && !event.is_tick()
+            && let Err(error) = write_json(event)
+        {
+            // The reader has gone; the ingest goes on, and its summary will fail to print too.
+            tracing::debug!("an event was not printed: {error:#}");
+        }
+    }
+}
+
+fn write_json<T: Serialize>(inner: &T) -> anyhow::Result<()> {
+    let schema = SCHEMA;
+    let mut line = serde_json::to_vec(&Versioned { schema, inner })?;
+    line.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// An error on stderr: what happened, and the causes that add something.
+pub fn complain(error: &anyhow::Error) {
+    let mut message = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            if !message.is_empty() {
+                message.push_str(": ");
+            }
+            message.push_str(&text);
+        }
+    }
+    eprintln!("squall: {message}");
+}

@@ -1,0 +1,298 @@
+//! Reports as text for people.
+
+use std::io::{Result, Write};
+use std::path::Path;
+
+use super::{Check, OptimizeReport, RemoveReport, Report, StatusReport};
+use crate::document::Answer;
+use crate::ingest::Summary;
+use crate::store::{CollectionRow, DocumentRow, JobRow};
+use crate::text::one_line;
+
+/// Failures listed in a summary; `status` has them all.
+const MOST_FAILURES: usize = 20;
+
+/// Writes `report` to `out`.
+pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
+    match report {
+        Report::Ingest(summary) => ingest(summary, out),
+        Report::Answer(found) => answer(found, out),
+        Report::Refusal { error } => writeln!(out, "{error}"),
+        Report::Status(report) => status(report, out),
+        Report::Job(row) => job(row, out),
+        Report::Removed(report) => removed(report, out),
+        Report::Optimized { collections } => {
+            collections.iter().try_for_each(|row| optimized(row, out))
+        }
+        Report::Doctor { checks, .. } => checks.iter().try_for_each(|row| check(row, out)),
+    }
+}
+
+/// What to say on stderr beside a report, so that stdout stays data.
+pub fn note(report: &Report) -> Option<&'static str> {
+    match report {
+        Report::Answer(answer) if !answer.answered => Some("no answer in these documents"),
+        Report::Ingest(summary) if summary.interrupted => {
+            Some("stopped; run the same command again to go on, nothing is done twice")
+        }
+        _ => None,
+    }
+}
+
+fn answer(answer: &Answer, out: &mut dyn Write) -> Result<()> {
+    for (index, citation) in answer.citations.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{}", one_line(&citation.quote))?;
+        let place = short(&citation.document);
+        writeln!(out, "    {place}:{}", citation.page_number)?;
+    }
+    Ok(())
+}
+
+fn ingest(summary: &Summary, out: &mut dyn Write) -> Result<()> {
+    if summary.dry_run {
+        write!(
+            out,
+            "would ingest {} into '{}'",
+            count(summary.would_ingest, "document"),
+            summary.collection
+        )?;
+    } else {
+        write!(
+            out,
+            "{} into '{}': {}, {}",
+            count(summary.indexed, "document"),
+            summary.collection,
+            count(summary.pages, "page"),
+            count(summary.chunks, "chunk")
+        )?;
+    }
+    let further = [
+        (summary.replaced, "replaced"),
+        (summary.skipped, "unchanged"),
+        (summary.unsupported, "of other kinds"),
+        (summary.pruned, "pruned"),
+        (summary.pending, "left at the service"),
+        (summary.parked, "left for the next run"),
+        (summary.failed.len() as u64, "failed"),
+    ];
+    for (number, word) in further.iter().filter(|(number, _)| *number > 0) {
+        write!(out, ", {number} {word}")?;
+    }
+    writeln!(out, " ({:.1} s)", summary.seconds)?;
+    pages_to_mind(summary, out)?;
+    sent(summary, out)?;
+    for failed in summary.failed.iter().take(MOST_FAILURES) {
+        writeln!(out, "failed: {}: {}", short(&failed.path), failed.reason)?;
+        if let Some(hint) = &failed.hint {
+            writeln!(out, "        {hint}")?;
+        }
+    }
+    if summary.failed.len() > MOST_FAILURES {
+        let more = summary.failed.len() - MOST_FAILURES;
+        writeln!(out, "and {more} more: `squall status` lists them")?;
+    }
+    Ok(())
+}
+
+fn pages_to_mind(summary: &Summary, out: &mut dyn Write) -> Result<()> {
+    let verdicts = [
+        (summary.empty_pages, "without text (blank, or scanned)"),
+        (summary.garbled_pages, "garbled, not indexed"),
+        (summary.failed_pages, "unreadable"),
+    ];
+    for (number, what) in verdicts.iter().filter(|(number, _)| *number > 0) {
+        writeln!(out, "{} {what}", count(*number, "page"))?;
+    }
+    Ok(())
+}
+
+/// Which parser was used and what left the machine.
+fn sent(summary: &Summary, out: &mut dyn Write) -> Result<()> {
+    if summary.parser == crate::parse::local::SERVICE {
+        return writeln!(out, "parser: local, nothing left this machine");
+    }
+    let would = if summary.dry_run { "would be " } else { "" };
+    writeln!(
+        out,
+        "parser: storm, {} ({}) {would}sent to {}",
+        count(summary.uploaded, "document"),
+        size(summary.uploaded_bytes),
+        summary.parser
+    )
+}
+
+fn status(report: &StatusReport, out: &mut dyn Write) -> Result<()> {
+    if report.collections.is_empty() {
+        writeln!(
+            out,
+            "nothing has been ingested yet: type `squall ingest FOLDER`"
+        )?;
+    }
+    for row in &report.collections {
+        collection(row, out)?;
+    }
+    for row in &report.documents {
+        document(row, out)?;
+    }
+    if !report.jobs_by_state.is_empty() {
+        let states: Vec<String> = report
+            .jobs_by_state
+            .iter()
+            .map(|(state, number)| format!("{number} {state}"))
+            .collect();
+        writeln!(out, "jobs: {}", states.join(", "))?;
+    }
+    report.jobs.iter().try_for_each(|row| job(row, out))
+}
+
+fn collection(row: &CollectionRow, out: &mut dyn Write) -> Result<()> {
+    write!(
+        out,
+        "{}: {}, {}, {}, model {}, {}",
+        row.collection,
+        count(row.documents, "document"),
+        count(row.pages, "page"),
+        count(row.chunks, "chunk"),
+        row.model,
+        size(row.bytes)
+    )?;
+    let verdicts = [
+        (row.empty_pages, "empty"),
+        (row.garbled_pages, "garbled"),
+        (row.failed_pages, "unreadable"),
+    ];
+    for (number, what) in verdicts.iter().filter(|(number, _)| *number > 0) {
+        write!(out, ", {} {what}", count(*number, "page"))?;
+    }
+    writeln!(out)
+}
+
+fn document(row: &DocumentRow, out: &mut dyn Write) -> Result<()> {
+    let paths: Vec<&str> = row.paths.iter().map(|path| short(path)).collect();
+    write!(
+        out,
+        "{}  {}  {}, {}",
+        &row.document_id.0[..12.min(row.document_id.0.len())],
+        paths.join(" = "),
+        count(u64::from(row.pages), "page"),
+        count(u64::from(row.chunks), "chunk")
+    )?;
+    let verdicts = [
+        (row.empty_pages, "empty"),
+        (row.garbled_pages, "garbled"),
+        (row.failed_pages, "unreadable"),
+    ];
+    for (number, what) in verdicts.iter().filter(|(number, _)| *number > 0) {
+        write!(out, ", {number} {what}")?;
+    }
+    for (key, value) in &row.tags {
+        write!(out, "  {key}={value}")?;
+    }
+    writeln!(out)
+}
+
+fn job(row: &JobRow, out: &mut dyn Write) -> Result<()> {
+    let paths: Vec<&str> = row.paths.iter().map(|path| short(path)).collect();
+    write!(
+        out,
+        "{}  {}  {}",
+        row.job.id,
+        row.job.state.as_str(),
+        paths.join(" = ")
+    )?;
+    if let Some(remote_id) = &row.job.remote_id {
+        write!(out, "  (at {} as {remote_id})", row.job.service)?;
+    }
+    writeln!(out)?;
+    if let Some(error) = &row.job.error {
+        writeln!(out, "    {error}")?;
+    }
+    match row.job.state {
+        crate::ledger::JobState::Lost => {
+            writeln!(out, "    squall ingest --retry lost PATH sends it again")
+        }
+        state if state.is_failure() && row.job.remote_id.is_some() => {
+            writeln!(out, "    squall ingest --retry failed PATH sends it again")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn removed(report: &RemoveReport, out: &mut dyn Write) -> Result<()> {
+    let verb = if report.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    for path in &report.paths {
+        writeln!(out, "{verb} {}", short(path))?;
+    }
+    if report.collection_dropped {
+        writeln!(out, "removed collection '{}'", report.collection)?;
+    }
+    Ok(())
+}
+
+fn optimized(row: &OptimizeReport, out: &mut dyn Write) -> Result<()> {
+    let graph = match row.refreshed.graph_rebuilt {
+        true => "HNSW graph built",
+        false => "no HNSW graph (exact search is faster at this size)",
+    };
+    writeln!(
+        out,
+        "{}: {} in the vector file, {graph}",
+        row.collection,
+        count(row.refreshed.chunks, "chunk")
+    )
+}
+
+fn check(check: &Check, out: &mut dyn Write) -> Result<()> {
+    let mark = if check.ok { "ok" } else { "WRONG" };
+    writeln!(out, "{mark:<6} {}: {}", check.name, check.detail)?;
+    match check.hint {
+        Some(hint) => writeln!(out, "       {hint}"),
+        None => Ok(()),
+    }
+}
+
+/// `path` as seen from the current folder, where it is below it.
+fn short(path: &str) -> &str {
+    let here = std::env::current_dir().ok();
+    here.as_deref()
+        .and_then(|here| Path::new(path).strip_prefix(here).ok())
+        .and_then(Path::to_str)
+        .filter(|short| !short.is_empty())
+        .unwrap_or(path)
+}
+
+fn count(number: u64, word: &str) -> String {
+    match number {
+        1 => format!("1 {word}"),
+        _ => format!("{number} {word}s"),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_naturally() {
+        assert_eq!(count(1, "page"), "1 page");
+        assert_eq!(count(0, "page"), "0 pages");
+        assert_eq!(size(999), "999 bytes");
+        assert_eq!(size(123_456), "123 kB");
+        assert_eq!(size(12_345_678), "12 MB");
+    }
+}

@@ -1,0 +1,102 @@
+//! Works off the uploads behind the answers: the same ingest pipeline, one batch after the other.
+
+use std::sync::Arc;
+
+use super::{State, UPLOAD_ROOT};
+use crate::document::{DocumentId, Tags};
+use crate::ingest::{self, Input, Parts, Plan};
+use crate::ledger::Target;
+use crate::settings::IndexChoice;
+use crate::store::WriterLock;
+
+impl State {
+    /// A server keeps the graph loaded, so `auto` means the graph here.
+    pub(super) fn index(&self) -> IndexChoice {
+        match self.settings.index {
+            IndexChoice::Auto => IndexChoice::Hnsw,
+            chosen => chosen,
+        }
+    }
+}
+
+/// Runs until the server stops. Jobs left open by an earlier run are taken up first.
+pub async fn work(state: Arc<State>) {
+    loop {
+        if let Err(error) = batch(&state).await {
+            tracing::error!("ingest: {error:#}");
+        }
+        tokio::select! {
+            () = state.bell.notified() => {}
+            () = state.stop.cancelled() => return,
+        }
+    }
+}
+
+async fn batch(state: &Arc<State>) -> anyhow::Result<()> {
+    let jobs = open_uploads(state)?;
+    if jobs.is_empty() || state.stop.is_cancelled() {
+        return Ok(());
+    }
+    let _turn = {
+        let (dir, patience) = (state.settings.data_dir.clone(), state.settings.lock_timeout);
+        tokio::task::spawn_blocking(move || {
+            WriterLock::acquire(&dir, patience, || {
+                tracing::warn!("another squall is writing, uploads wait for it");
+            })
+        })
+        .await??
+    };
+    let parts = Parts {
+        parser: Arc::clone(&state.parser),
+        embedder: Arc::clone(&state.embedder),
+        store: Arc::clone(&state.store),
+        observer: Arc::clone(&state.observer),
+        stop: state.stop.child_token(),
+    };
+    let plan = Plan {
+        collection: state.settings.collection.clone(),
+        tags: Tags::new(),
+        concurrency: state
+            .settings
+            .concurrency
+            .unwrap_or_else(|| state.parser.default_concurrency()),
+        checksum: false,
+        dry_run: false,
+        graph_from: state.settings.hnsw_min_chunks,
+    };
+    let summary = ingest::run(&parts, &plan, Input::Jobs(jobs.clone())).await?;
+    if let Some(reason) = &summary.service_error {
+        tracing::error!("the parse service ended the batch: {reason}");
+    }
+    forget_settled(state, &jobs)
+}
+
+/// Jobs of this server's collection whose file waits in the spool.
+fn open_uploads(state: &State) -> anyhow::Result<Vec<(DocumentId, Target)>> {
+    let mut jobs = Vec::new();
+    for row in state.store.open_jobs()? {
+        if row.job.state.is_open() && row.job.service == state.parser.service() {
+            let ours = row.targets.into_iter().filter(|target| {
+                target.source.root == UPLOAD_ROOT && target.collection == state.settings.collection
+            });
+            jobs.extend(ours.map(|target| (row.job.document_id.clone(), target)));
+        }
+    }
+    Ok(jobs)
+}
+
+/// Removes spooled files whose job has ended, one way or the other.
+fn forget_settled(state: &State, jobs: &[(DocumentId, Target)]) -> anyhow::Result<()> {
+    for (document_id, target) in jobs {
+        let id = crate::ledger::job_id(state.parser.service(), document_id);
+        if state
+            .store
+            .job(&id)?
+            .is_some_and(|job| !job.state.is_open())
+        {
+            // A second path of the same bytes may have removed it already.
+            let _ = std::fs::remove_file(&target.source.file);
+        }
+    }
+    Ok(())
+}

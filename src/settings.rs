@@ -1,0 +1,465 @@
+//! Settings: flag > environment > file > default, merged by one pure function and validated.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use crate::cli::{Command, Global, Parsing};
+use crate::error::Error;
+use crate::usage;
+
+/// Who turns files into pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ParserChoice {
+    /// The remote Storm Parse service
+    Storm,
+    /// Built in, nothing leaves the machine
+    Local,
+}
+
+/// Generation of the Storm API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum StormApi {
+    V1,
+    V2,
+    /// Ask the service
+    Auto,
+}
+
+/// How semantic search looks for neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum IndexChoice {
+    /// Exact for one question; the graph in `serve` when the collection is large
+    Auto,
+    /// Scan every vector
+    Exact,
+    /// Search the HNSW graph
+    Hnsw,
+}
+
+/// A secret: never printed, not even by `{:?}`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// One layer of settings; what is `None` is left to the layer below. This is also the
+/// configuration file, whose unknown keys are errors.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    pub data_dir: Option<PathBuf>,
+    pub collection: Option<String>,
+    pub model: Option<String>,
+    pub parser: Option<ParserChoice>,
+    pub concurrency: Option<usize>,
+    pub poll_interval: Option<String>,
+    pub timeout: Option<String>,
+    pub lock_timeout: Option<String>,
+    pub language: Option<String>,
+    pub storm_api: Option<StormApi>,
+    pub storm_url: Option<String>,
+    /// A file that holds the token; the token itself is never a setting in the file.
+    pub storm_token_file: Option<PathBuf>,
+    pub top_k: Option<usize>,
+    pub index: Option<IndexChoice>,
+    pub hnsw_min_chunks: Option<usize>,
+    pub addr: Option<SocketAddr>,
+}
+
+impl Layer {
+    /// `self` where it says something, else `below`.
+    fn over(self, below: Layer) -> Layer {
+        macro_rules! first { ($($field:ident),*) => { Layer { $($field: self.$field.or(below.$field)),* } } }
+        first!(
+            data_dir,
+            collection,
+            model,
+            parser,
+            concurrency,
+            poll_interval,
+            timeout,
+            lock_timeout,
+            language,
+            storm_api,
+            storm_url,
+            storm_token_file,
+            top_k,
+            index,
+            hnsw_min_chunks,
+            addr
+        )
+    }
+}
+
+/// The settings a command runs with: complete and valid.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub data_dir: PathBuf,
+    pub collection: String,
+    /// `minilm`, or a folder in Hugging Face layout.
+    pub model: String,
+    pub parser: ParserChoice,
+    /// `None`: as suits the parser.
+    pub concurrency: Option<usize>,
+    pub poll_interval: Duration,
+    /// `None`: as suits the parser.
+    pub timeout: Option<Duration>,
+    pub lock_timeout: Duration,
+    pub language: Option<String>,
+    pub storm_api: StormApi,
+    pub storm_url: Option<String>,
+    pub storm_token: Option<Secret>,
+    pub top_k: usize,
+    pub index: IndexChoice,
+    /// Collections with fewer chunks get no HNSW graph.
+    pub hnsw_min_chunks: usize,
+    pub addr: SocketAddr,
+}
+
+/// Most chunks one question may ask for.
+pub const MAX_TOP_K: usize = 1000;
+/// Exact search answers below this many chunks as fast as the graph (see DESIGN: 100,000 vectors
+/// scan in 8-12 ms, the graph needs 1.7 ms and seconds to load).
+const HNSW_MIN_CHUNKS: usize = 20_000;
+
+/// Environment names, ours first, aliases after.
+const ENV_URL: [&str; 2] = ["STORM_API_URL", "STORMPARSE_API_URL"];
+const ENV_TOKEN: [&str; 2] = ["STORM_API_TOKEN", "STORM_PARSE_API_KEY"];
+const ENV_LANGUAGE: [&str; 2] = ["STORM_LANGUAGE", "STORM_PARSE_LANGUAGE"];
+
+impl Settings {
+    /// Reads the environment and the configuration file once and merges them under the flags.
+    ///
+    /// # Errors
+    /// A usage error naming the variable, key or file that is wrong.
+    pub fn load(global: &Global, command: &Command) -> anyhow::Result<Self> {
+        let env: HashMap<String, String> = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let dirs = directories::ProjectDirs::from("", "", "squall");
+        let default_config = dirs
+            .as_ref()
+            .map(|dirs| dirs.config_dir().join("config.toml"));
+        let file = match env.get("SQUALL_CONFIG").map(PathBuf::from) {
+            _ if global.config.is_some() => read_config(global.config.as_deref(), true)?,
+            Some(path) => read_config(Some(&path), true)?,
+            None => read_config(default_config.as_deref(), false)?,
+        };
+        let data_dir = dirs.map(|dirs| dirs.data_dir().to_path_buf());
+        Self::merge(flags(global, command), &env, file, data_dir)
+    }
+
+    /// The pure part of [`Settings::load`]; the token file, if one is named, is the one thing read.
+    pub fn merge(
+        flags: Layer,
+        env: &HashMap<String, String>,
+        file: Layer,
+        default_data_dir: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let layer = flags.over(environment(env)?).over(file);
+        let storm_token = token(env, layer.storm_token_file.as_deref())?;
+        let default_parser = match storm_token {
+            Some(_) => ParserChoice::Storm,
+            None => ParserChoice::Local,
+        };
+        Ok(Self {
+            data_dir: layer.data_dir.or(default_data_dir).ok_or_else(|| {
+                usage!("no home directory is known, set --data-dir or SQUALL_DATA_DIR")
+            })?,
+            collection: named(layer.collection.unwrap_or_else(|| "default".into()))?,
+            model: layer.model.unwrap_or_else(|| "minilm".into()),
+            parser: layer.parser.unwrap_or(default_parser),
+            concurrency: within("concurrency", layer.concurrency, 1, 256)?,
+            poll_interval: duration("poll_interval", layer.poll_interval)?
+                .unwrap_or(Duration::from_secs(2)),
+            timeout: duration("timeout", layer.timeout)?,
+            lock_timeout: duration("lock_timeout", layer.lock_timeout)?
+                .unwrap_or(Duration::from_secs(60)),
+            language: layer.language,
+            storm_api: layer.storm_api.unwrap_or(StormApi::Auto),
+            storm_url: layer.storm_url.map(base_url).transpose()?,
+            storm_token,
+            top_k: within("top_k", layer.top_k, 1, MAX_TOP_K)?.unwrap_or(3),
+            index: layer.index.unwrap_or(IndexChoice::Auto),
+            hnsw_min_chunks: layer.hnsw_min_chunks.unwrap_or(HNSW_MIN_CHUNKS),
+            addr: layer
+                .addr
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
+        })
+    }
+}
+
+/// The flags of any command as a layer.
+fn flags(global: &Global, command: &Command) -> Layer {
+    let base = Layer {
+        data_dir: global.data_dir.clone(),
+        model: global.model.clone(),
+        ..Layer::default()
+    };
+    match command {
+        Command::Ingest(args) => Layer {
+            collection: args.collection.clone(),
+            ..parsing(&args.parsing)
+        },
+        Command::Query(args) => Layer {
+            collection: args.scope.collection.clone(),
+            top_k: args.top_k,
+            index: args.index,
+            ..Layer::default()
+        },
+        Command::Status(args) => parsing(&args.parsing),
+        Command::Remove(args) => Layer {
+            collection: args.collection.clone(),
+            ..Layer::default()
+        },
+        Command::Serve(args) => Layer {
+            collection: args.collection.clone(),
+            addr: args.addr,
+            ..parsing(&args.parsing)
+        },
+        _ => Layer::default(),
+    }
+    .over(base)
+}
+
+fn parsing(args: &Parsing) -> Layer {
+    Layer {
+        parser: args.parser,
+        concurrency: args.concurrency,
+        poll_interval: args.poll_interval.clone(),
+        timeout: args.timeout.clone(),
+        lock_timeout: args.lock_timeout.clone(),
+        language: args.language.clone(),
+        storm_api: args.storm_api,
+        ..Layer::default()
+    }
+}
+
+fn environment(env: &HashMap<String, String>) -> anyhow::Result<Layer> {
+    Ok(Layer {
+        data_dir: first(env, &["SQUALL_DATA_DIR"]).map(PathBuf::from),
+        collection: first(env, &["SQUALL_COLLECTION"]).map(str::to_owned),
+        model: first(env, &["SQUALL_MODEL"]).map(str::to_owned),
+        parser: choice(env, "SQUALL_PARSER")?,
+        language: first(env, &ENV_LANGUAGE).map(str::to_owned),
+        storm_api: choice(env, "STORM_API")?,
+        storm_url: first(env, &ENV_URL).map(str::to_owned),
+        storm_token_file: first(env, &["STORM_API_TOKEN_FILE"]).map(PathBuf::from),
+        ..Layer::default()
+    })
+}
+
+/// The first of `names` that is set and not blank.
+fn first<'a>(env: &'a HashMap<String, String>, names: &[&str]) -> Option<&'a str> {
+    names
+        .iter()
+        .filter_map(|name| env.get(*name))
+        .map(|value| value.trim())
+        .find(|value| !value.is_empty())
+}
+
+fn choice<T: ValueEnum>(env: &HashMap<String, String>, name: &str) -> anyhow::Result<Option<T>> {
+    let Some(value) = first(env, &[name]) else {
+        return Ok(None);
+    };
+    let parsed = T::from_str(value, true)
+        .map_err(|_| usage!("{name}={value} is not one of {}", spellings::<T>()))?;
+    Ok(Some(parsed))
+}
+
+fn spellings<T: ValueEnum>() -> String {
+    let names: Vec<String> = T::value_variants()
+        .iter()
+        .filter_map(|variant| Some(variant.to_possible_value()?.get_name().to_owned()))
+        .collect();
+    names.join(", ")
+}
+
+fn token(env: &HashMap<String, String>, file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
+    if let Some(token) = first(env, &ENV_TOKEN) {
+        return Ok(Some(Secret(token.to_owned())));
+    }
+    let Some(path) = file else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| usage!("cannot read the token file {}: {error}", path.display()))?;
+    match text.trim() {
+        "" => Err(usage!("the token file {} is empty", path.display()).into()),
+        token => Ok(Some(Secret(token.to_owned()))),
+    }
+}
+
+fn read_config(path: Option<&Path>, required: bool) -> anyhow::Result<Layer> {
+    let Some(path) = path else {
+        return Ok(Layer::default());
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {
+            return Ok(Layer::default());
+        }
+        Err(error) => return Err(usage!("cannot read {}: {error}", path.display()).into()),
+    };
+    toml::from_str(&text)
+        .map_err(|error| Error::Usage(format!("in {}: {}", path.display(), error.message())))
+        .with_context(|| format!("the configuration file {} is not valid", path.display()))
+}
+
+fn named(collection: String) -> anyhow::Result<String> {
+    let fine = !collection.trim().is_empty()
+        && collection.chars().count() <= 100
+        && !collection.chars().any(char::is_control);
+    if !fine {
+        return Err(
+            usage!("a collection name has 1 to 100 characters and no control characters").into(),
+        );
+    }
+    Ok(crate::text::nfc(&collection))
+}
+
+fn within(
+    name: &str,
+    value: Option<usize>,
+    low: usize,
+    high: usize,
+) -> anyhow::Result<Option<usize>> {
+    match value {
+        Some(value) if !(low..=high).contains(&value) => {
+            Err(usage!("{name} is {value}, it must be {low} to {high}").into())
+        }
+        other => Ok(other),
+    }
+}
+
+/// `2`, `2s`, `500ms`, `1m 30s`: a bare number is seconds.
+fn duration(name: &str, value: Option<String>) -> anyhow::Result<Option<Duration>> {
+    let Some(text) = value else { return Ok(None) };
+    let parsed = match text.trim().parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => humantime::parse_duration(text.trim()).ok(),
+    };
+    match parsed {
+        Some(duration) if !duration.is_zero() => Ok(Some(duration)),
+        _ => Err(usage!("{name}: '{text}' is not a positive time, write 2s, 500ms or 10m").into()),
+    }
+}
+
+fn base_url(url: String) -> anyhow::Result<String> {
+    let parsed = reqwest::Url::parse(&url)
+        .map_err(|error| usage!("STORM_API_URL '{url}' is not a URL: {error}"))?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(usage!("STORM_API_URL '{url}' must start with http:// or https://").into());
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// Parses `KEY=VALUE` for clap.
+pub fn parse_tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((crate::text::nfc(key.trim()), crate::text::nfc(value.trim())))
+        }
+        _ => Err("write a tag as key=value".into()),
+    }
+}
+
+/// Parses `N` or `FROM-TO`, pages from 1, for clap.
+pub fn parse_pages(text: &str) -> Result<(u32, u32), String> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    match (from.trim().parse(), to.trim().parse()) {
+        (Ok(from), Ok(to)) if 1 <= from && from <= to => Ok((from, to)),
+        _ => Err("write a page as 3 or a range as 3-7, counting from 1".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    fn merge(flags: Layer, pairs: &[(&str, &str)], file: &str) -> anyhow::Result<Settings> {
+        Settings::merge(flags, &env(pairs), toml::from_str(file)?, Some("/d".into()))
+    }
+
+    #[test]
+    fn flag_beats_environment_beats_file_beats_default() {
+        let file = "collection = 'file'\nlanguage = 'fi'\ntop_k = 9";
+        let flags = Layer {
+            collection: Some("flag".into()),
+            ..Layer::default()
+        };
+        let pairs = [("SQUALL_COLLECTION", "env"), ("STORM_PARSE_LANGUAGE", "ko")];
+        let settings = merge(flags, &pairs, file).unwrap();
+        assert_eq!(settings.collection, "flag");
+        assert_eq!(settings.language.as_deref(), Some("ko"));
+        assert_eq!(settings.top_k, 9);
+        assert_eq!(settings.poll_interval, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_token_makes_storm_the_default_parser_and_stays_hidden() {
+        let settings = merge(Layer::default(), &[("STORM_PARSE_API_KEY", "s3cret")], "").unwrap();
+        assert_eq!(settings.parser, ParserChoice::Storm);
+        assert!(!format!("{settings:?}").contains("s3cret"));
+        let settings = merge(Layer::default(), &[("STORM_API_TOKEN", "  ")], "").unwrap();
+        assert_eq!(settings.parser, ParserChoice::Local);
+    }
+
+    #[test]
+    fn wrong_values_name_the_setting() {
+        let message = |flags: Layer, pairs: &[(&str, &str)]| {
+            format!("{:#}", merge(flags, pairs, "").unwrap_err())
+        };
+        let flags = Layer {
+            top_k: Some(0),
+            ..Layer::default()
+        };
+        assert!(message(flags, &[]).contains("top_k is 0"));
+        let flags = Layer {
+            timeout: Some("soon".into()),
+            ..Layer::default()
+        };
+        assert!(message(flags, &[]).contains("timeout: 'soon'"));
+        assert!(message(Layer::default(), &[("SQUALL_PARSER", "magic")]).contains("storm, local"));
+        assert!(message(Layer::default(), &[("STORM_API_URL", "ftp://x")]).contains("http://"));
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_is_an_error() {
+        assert!(toml::from_str::<Layer>("colection = 'x'").is_err());
+    }
+
+    #[test]
+    fn pages_and_tags_parse() {
+        assert_eq!(parse_pages("3"), Ok((3, 3)));
+        assert_eq!(parse_pages("3-7"), Ok((3, 7)));
+        assert!(parse_pages("0").is_err() && parse_pages("7-3").is_err());
+        assert_eq!(parse_tag("year=2024"), Ok(("year".into(), "2024".into())));
+        assert!(parse_tag("=x").is_err() && parse_tag("x").is_err());
+    }
+}

@@ -1,0 +1,370 @@
+//! Finding the files to ingest: folders walked, globs applied, lists read. Nothing is opened.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use ignore::WalkBuilder;
+use ignore::overrides::{Override, OverrideBuilder};
+
+use crate::document::Source;
+use crate::text::nfc;
+use crate::usage;
+
+/// What the user asked to take in.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    pub paths: Vec<PathBuf>,
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    pub gitignore: bool,
+}
+
+/// One thing found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    File(Source),
+    /// In a folder, but of a kind the parser does not take.
+    Unsupported {
+        path: String,
+    },
+    /// Named or met, but not to be had.
+    Unusable {
+        path: String,
+        reason: String,
+        hint: Option<String>,
+    },
+}
+
+/// Paths from `--files-from`: one a line, or NUL-terminated.
+pub fn read_list(from: &Path, null: bool) -> anyhow::Result<Vec<PathBuf>> {
+    let unreadable =
+        |error: std::io::Error| usage!("cannot read the list {}: {error}", from.display());
+    let mut bytes = Vec::new();
+    if from == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(from).and_then(|mut file| file.read_to_end(&mut bytes))
+    }
+    .map_err(unreadable)?;
+    let separator = if null { 0 } else { b'\n' };
+    Ok(bytes
+        .split(|&byte| byte == separator)
+        .map(|line| match line {
+            [line @ .., b'\r'] if !null => line,
+            line => line,
+        })
+        .filter(|line| !line.is_empty())
+        .map(|line| PathBuf::from(OsString::from_vec(line.to_vec())))
+        .collect())
+}
+
+/// Walks the selection in a fixed order and hands over what it finds, each file once; `take`
+/// returns false to stop. Files the user named are taken whatever their kind; in folders only
+/// those with one of `extensions`.
+///
+/// # Errors
+/// A glob that is none.
+pub fn walk(
+    selection: &Selection,
+    extensions: &[&str],
+    take: &mut dyn FnMut(Found) -> bool,
+) -> anyhow::Result<()> {
+    let mut seen = HashSet::new();
+    let mut once = |found: Found| match &found {
+        Found::File(source) if !seen.insert(source.path.clone()) => true,
+        _ => take(found),
+    };
+    for path in &selection.paths {
+        let root = match std::path::absolute(path) {
+            Ok(root) => clean(&root),
+            Err(error) => {
+                let path = path.display().to_string();
+                once(unusable(path, error.to_string(), None));
+                continue;
+            }
+        };
+        let go_on = match std::fs::metadata(&root) {
+            Ok(meta) if meta.is_dir() => {
+                let globs = globs(&root, selection)?;
+                walk_folder(&root, globs, selection.gitignore, extensions, &mut once)
+            }
+            Ok(_) => once(file(&root, &root)),
+            Err(error) => once(missing(&root, &error)),
+        };
+        if !go_on {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn walk_folder(
+    root: &Path,
+    globs: Override,
+    gitignore: bool,
+    extensions: &[&str],
+    take: &mut dyn FnMut(Found) -> bool,
+) -> bool {
+    let walker = WalkBuilder::new(root)
+        .standard_filters(false)
+        // An --include would let hidden files through the walker's own rule.
+        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()))
+        .git_ignore(gitignore)
+        .git_exclude(gitignore)
+        .ignore(gitignore)
+        .parents(gitignore)
+        .require_git(false)
+        .follow_links(true)
+        .overrides(globs)
+        .sort_by_file_name(std::ffi::OsStr::cmp)
+        .build();
+    for entry in walker {
+        let found = match entry {
+            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => continue,
+            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
+                let path = entry.path();
+                let extension = path
+                    .extension()
+                    .map(|e| e.to_string_lossy().to_lowercase())
+                    .unwrap_or_default();
+                if extensions.contains(&extension.as_str()) {
+                    file(root, path)
+                } else {
+                    Found::Unsupported {
+                        path: path.display().to_string(),
+                    }
+                }
+            }
+            // Sockets, pipes and devices hold no documents.
+            Ok(_) => continue,
+            Err(error) => match walk_error(root, &error) {
+                Some(found) => found,
+                None => continue,
+            },
+        };
+        if !take(found) {
+            return false;
+        }
+    }
+    true
+}
+
+fn is_hidden(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+/// A link that leads back up is no loss; all else is worth a word.
+fn walk_error(root: &Path, error: &ignore::Error) -> Option<Found> {
+    if let ignore::Error::Loop { child, ancestor } = innermost(error) {
+        tracing::info!(
+            "not following {}: it leads back to {}",
+            child.display(),
+            ancestor.display()
+        );
+        return None;
+    }
+    let path = match error {
+        ignore::Error::WithPath { path, .. } => path.clone(),
+        ignore::Error::WithDepth { err, .. } => match &**err {
+            ignore::Error::WithPath { path, .. } => path.clone(),
+            _ => root.to_path_buf(),
+        },
+        _ => root.to_path_buf(),
+    };
+    let reason = match error.io_error() {
+        Some(io) => format!("cannot be read: {io}"),
+        None => innermost(error).to_string(),
+    };
+    Some(unusable(path.display().to_string(), reason, None))
+}
+
+fn innermost(error: &ignore::Error) -> &ignore::Error {
+    match error {
+        ignore::Error::WithPath { err, .. }
+        | ignore::Error::WithDepth { err, .. }
+        | ignore::Error::WithLineNumber { err, .. } => innermost(err),
+        other => other,
+    }
+}
+
+fn globs(root: &Path, selection: &Selection) -> anyhow::Result<Override> {
+    let mut builder = OverrideBuilder::new(root);
+    let mut add = |flag: &str, glob: &str, line: String| {
+        builder
+            .add(&line)
+            .map(drop)
+            .map_err(|error| usage!("{flag} '{glob}' is not a glob: {error}"))
+    };
+    for glob in &selection.include {
+        add("--include", glob, nfc(glob))?;
+    }
+    for glob in &selection.exclude {
+        add("--exclude", glob, format!("!{}", nfc(glob)))?;
+    }
+    Ok(builder.build()?)
+}
+
+fn file(root: &Path, path: &Path) -> Found {
+    let (Some(name), Some(root)) = (path.to_str(), root.to_str()) else {
+        return unusable(
+            path.display().to_string(),
+            "the file name is not valid UTF-8".into(),
+            Some("rename it".into()),
+        );
+    };
+    match std::fs::metadata(path) {
+        Ok(meta) => Found::File(Source {
+            path: nfc(name),
+            file: path.to_path_buf(),
+            root: nfc(root),
+            size: meta.len(),
+            modified: meta.modified().map_or(0, nanoseconds),
+        }),
+        Err(error) => missing(path, &error),
+    }
+}
+
+fn missing(path: &Path, error: &std::io::Error) -> Found {
+    let reason = match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or folder".into(),
+        _ => format!("cannot be read: {error}"),
+    };
+    unusable(path.display().to_string(), reason, None)
+}
+
+fn unusable(path: String, reason: String, hint: Option<String>) -> Found {
+    Found::Unusable { path, reason, hint }
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(0))
+}
+
+/// `a/./b/../c` as `a/c`, without following links.
+pub fn clean(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(selection: &Selection) -> Vec<String> {
+        let mut names = Vec::new();
+        walk(selection, &["pdf", "txt"], &mut |found| {
+            names.push(match found {
+                Found::File(source) => {
+                    let name = source.path.strip_prefix(&source.root).unwrap();
+                    name.trim_start_matches('/').to_owned()
+                }
+                Found::Unsupported { path } => format!("? {}", path.rsplit('/').next().unwrap()),
+                Found::Unusable { reason, .. } => format!("! {reason}"),
+            });
+            true
+        })
+        .unwrap();
+        names
+    }
+
+    fn tree() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for file in [
+            "b.pdf",
+            "a/x.txt",
+            "a/y.PDF",
+            ".hidden.txt",
+            ".git/c.txt",
+            "z.bin",
+        ] {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, file).unwrap();
+        }
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("a/loop")).unwrap();
+        dir
+    }
+
+    #[test]
+    fn folders_are_walked_in_order_without_hidden_files_or_loops() {
+        let dir = tree();
+        let selection = Selection {
+            paths: vec![dir.path().into(), dir.path().join("b.pdf")],
+            ..Selection::default()
+        };
+        assert_eq!(
+            names(&selection),
+            ["a/x.txt", "a/y.PDF", "b.pdf", "? z.bin"]
+        );
+    }
+
+    #[test]
+    fn globs_include_and_exclude() {
+        let dir = tree();
+        let select = |include: &[&str], exclude: &[&str]| {
+            let owned = |globs: &[&str]| globs.iter().map(|g| (*g).to_owned()).collect();
+            names(&Selection {
+                paths: vec![dir.path().into()],
+                include: owned(include),
+                exclude: owned(exclude),
+                gitignore: false,
+            })
+        };
+        assert_eq!(select(&["*.txt"], &[]), ["a/x.txt"]);
+        assert_eq!(select(&[], &["a/**", "*.bin"]), ["b.pdf"]);
+        let bad = Selection {
+            paths: vec![dir.path().into()],
+            include: vec!["[".into()],
+            ..Selection::default()
+        };
+        assert!(walk(&bad, &[], &mut |_| true).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_or_badly_named_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let bad = dir.path().join(OsString::from_vec(b"bad\xFF.txt".to_vec()));
+        std::fs::write(&bad, "x").unwrap();
+        let selection = Selection {
+            paths: vec![dir.path().into(), dir.path().join("nope.pdf")],
+            ..Selection::default()
+        };
+        assert_eq!(
+            names(&selection),
+            [
+                "! the file name is not valid UTF-8",
+                "! no such file or folder"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_list_may_end_lines_with_newline_or_nul() {
+        let dir = tempfile::tempdir().unwrap();
+        let list = dir.path().join("list");
+        std::fs::write(&list, "a b.pdf\r\n\n가.txt\n").unwrap();
+        assert_eq!(
+            read_list(&list, false).unwrap(),
+            [PathBuf::from("a b.pdf"), PathBuf::from("가.txt")]
+        );
+        std::fs::write(&list, "a\nb\0c\0").unwrap();
+        assert_eq!(
+            read_list(&list, true).unwrap(),
+            [PathBuf::from("a\nb"), PathBuf::from("c")]
+        );
+    }
+}

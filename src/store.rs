@@ -1,0 +1,249 @@
+//! What Squall keeps: collections, documents, pages, chunks, vectors, jobs. One trait, so that a
+//! server database can stand behind it one day; [`EmbeddedStore`] is the implementation.
+
+#[cfg(test)]
+mod contract;
+mod documents;
+mod graph;
+mod jobs;
+mod lock;
+mod search;
+mod sqlite;
+mod stats;
+mod vectors;
+
+use serde::Serialize;
+
+use crate::document::{Chunk, DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
+use crate::error::Error;
+use crate::ledger::{Job, Ledger, Target};
+use crate::settings::IndexChoice;
+use crate::usage;
+
+pub use lock::WriterLock;
+pub use sqlite::EmbeddedStore;
+
+/// The model whose vectors a collection holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelIdentity {
+    pub name: String,
+    pub fingerprint: String,
+    pub dimension: usize,
+}
+
+/// A named set of documents embedded with one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collection {
+    pub id: i64,
+    pub name: String,
+    pub uid: String,
+    pub model: ModelIdentity,
+    pub generation: i64,
+}
+
+impl Collection {
+    /// Whether vectors of `model` may be compared with those in the collection.
+    ///
+    /// # Errors
+    /// A usage error with the ways out.
+    pub fn check(&self, model: &ModelIdentity) -> Result<(), Error> {
+        if self.model.fingerprint == model.fingerprint {
+            return Ok(());
+        }
+        Err(usage!(
+            "collection '{name}' was embedded with {was} ({fingerprint}), not with the model chosen \
+             now ({now}); choose that one with --model, take another --collection, or embed it \
+             anew: `squall remove --all -c {name}`, then `squall ingest`",
+            name = self.name,
+            was = self.model.name,
+            fingerprint = self.model.fingerprint,
+            now = model.name,
+        ))
+    }
+}
+
+/// A document ready to be stored.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub collection: String,
+    pub document_id: DocumentId,
+    /// At least one.
+    pub sources: Vec<Source>,
+    pub tags: Tags,
+    pub service: String,
+    pub parser: String,
+    pub parsed: Parsed,
+    pub chunks: Vec<IndexedChunk>,
+}
+
+/// A chunk with what the two arms of retrieval need.
+#[derive(Debug, Clone)]
+pub struct IndexedChunk {
+    pub chunk: Chunk,
+    /// Unit vector.
+    pub vector: Vec<f32>,
+    /// Space-separated terms (see [`crate::terms`]).
+    pub terms: String,
+}
+
+/// What is known of a path without opening the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSource {
+    pub source: Source,
+    pub document_id: DocumentId,
+}
+
+/// A chunk's id and how well one arm likes it; higher is better.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    pub chunk: i64,
+    pub score: f32,
+}
+
+/// A document as `status --documents` lists it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DocumentRow {
+    pub document_id: DocumentId,
+    pub collection: String,
+    /// Every path with these bytes.
+    pub paths: Vec<String>,
+    pub title: Option<String>,
+    pub parser: String,
+    pub size: u64,
+    pub pages: u32,
+    pub empty_pages: u32,
+    pub garbled_pages: u32,
+    pub failed_pages: u32,
+    pub chunks: u32,
+    pub tags: Tags,
+    pub created_at: String,
+}
+
+/// Totals of one collection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CollectionRow {
+    pub collection: String,
+    pub model: String,
+    pub fingerprint: String,
+    pub documents: u64,
+    pub pages: u64,
+    pub empty_pages: u64,
+    pub garbled_pages: u64,
+    pub failed_pages: u64,
+    pub chunks: u64,
+    /// Bytes of text, vectors and derived files.
+    pub bytes: u64,
+    /// Chunks in the HNSW graph, 0 where there is none.
+    pub graph_chunks: u64,
+}
+
+/// A job with the places its pages go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobRow {
+    #[serde(flatten)]
+    pub job: Job,
+    #[serde(skip)]
+    pub targets: Vec<Target>,
+    pub paths: Vec<String>,
+}
+
+/// What [`Store::refresh`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Refreshed {
+    pub vectors_rebuilt: bool,
+    pub graph_rebuilt: bool,
+    pub chunks: u64,
+}
+
+/// Everything that outlives a run.
+///
+/// Each method is one transaction: it happens wholly or not at all, and is durable when it returns.
+pub trait Store: Ledger {
+    /// The collection of this name.
+    fn collection(&self, name: &str) -> anyhow::Result<Option<Collection>>;
+    /// The collection of this name, made for `model` if it is not there.
+    ///
+    /// # Errors
+    /// A usage error when it holds vectors of another model.
+    fn open_collection(&self, name: &str, model: &ModelIdentity) -> anyhow::Result<Collection>;
+    /// Deletes a collection and all in it; whether there was one.
+    fn drop_collection(&self, name: &str) -> anyhow::Result<bool>;
+
+    /// Stores a document. Paths that pointed to other bytes now point here, and what no path
+    /// points to any more is dropped. The jobs of these bytes become completed. Returns whether an
+    /// older version was replaced.
+    fn put(&self, entry: &Entry) -> anyhow::Result<bool>;
+    /// Gives a stored document one more path, or new tags. Returns whether the path pointed to
+    /// another document before.
+    fn attach(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        source: &Source,
+        tags: &Tags,
+    ) -> anyhow::Result<bool>;
+    /// Forgets paths, and documents that lose their last one. Returns how many paths there were.
+    fn remove(&self, collection: &str, paths: &[String]) -> anyhow::Result<usize>;
+
+    /// What `path` held when it was last ingested.
+    fn source(&self, collection: &str, path: &str) -> anyhow::Result<Option<StoredSource>>;
+    /// Every path of the collection that is `prefix` or below it; all for an empty prefix.
+    fn sources(&self, collection: &str, prefix: &str) -> anyhow::Result<Vec<StoredSource>>;
+    /// Whether the collection holds these bytes.
+    fn contains(&self, collection: &str, document: &DocumentId) -> anyhow::Result<bool>;
+    /// Pages of these bytes that `parser` at `service` made before, in any collection.
+    fn parsed(
+        &self,
+        document: &DocumentId,
+        service: &str,
+        parser: &str,
+    ) -> anyhow::Result<Option<Parsed>>;
+    /// One page as it is stored.
+    fn page(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        number: u32,
+    ) -> anyhow::Result<Option<Page>>;
+
+    /// Best `k` chunks by BM25 over `terms`; chunks outside the filter do not count.
+    fn lexical(
+        &self,
+        collection: &Collection,
+        terms: &[String],
+        filter: &Filter,
+        k: usize,
+    ) -> anyhow::Result<Vec<Scored>>;
+    /// Best `k` chunks by cosine to the unit vector `query`; chunks outside the filter do not
+    /// count.
+    fn nearest(
+        &self,
+        collection: &Collection,
+        query: &[f32],
+        filter: &Filter,
+        k: usize,
+        index: IndexChoice,
+    ) -> anyhow::Result<Vec<Scored>>;
+    /// The chunks with these ids, in this order, gone ones left out; `score` is 0.
+    fn hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>>;
+
+    /// Brings the derived files up to date where they lag too far, or always with `force`. A graph
+    /// is built for collections of at least `graph_from` chunks.
+    fn refresh(
+        &self,
+        collection: &Collection,
+        graph_from: usize,
+        force: bool,
+    ) -> anyhow::Result<Refreshed>;
+
+    /// Totals of each collection.
+    fn collections(&self) -> anyhow::Result<Vec<CollectionRow>>;
+    /// The documents whose path is `prefix` or below it; all for an empty prefix.
+    fn documents(&self, collection: &str, prefix: &str) -> anyhow::Result<Vec<DocumentRow>>;
+    /// Jobs that are not completed, oldest first.
+    fn open_jobs(&self) -> anyhow::Result<Vec<JobRow>>;
+    /// A job with its targets.
+    fn job_row(&self, id: &str) -> anyhow::Result<Option<JobRow>>;
+    /// Notes who wants a job's pages. The job must be saved.
+    fn add_target(&self, job: &str, target: &Target) -> anyhow::Result<()>;
+}

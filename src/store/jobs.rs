@@ -1,0 +1,119 @@
+//! The ledger in SQLite: a row is durable when a method returns.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::JobRow;
+use super::sqlite::EmbeddedStore;
+use crate::document::DocumentId;
+use crate::ledger::{Job, JobState, Ledger, Target};
+
+const COLUMNS: &str = "id, service, hash, state, remote_id, attempts, error, size, pages, \
+                       created_at, updated_at";
+
+impl Ledger for EmbeddedStore {
+    fn job(&self, id: &str) -> anyhow::Result<Option<Job>> {
+        let db = self.db();
+        let mut statement =
+            db.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?;
+        Ok(statement.query_row([id], stored_job).optional()?)
+    }
+
+    fn save(&self, job: &Job) -> anyhow::Result<()> {
+        self.write(|tx| {
+            tx.prepare_cached(
+                "INSERT INTO jobs (id, service, hash, state, remote_id, attempts, error, size,
+                                   pages, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                 ON CONFLICT (id) DO UPDATE SET state = ?4, remote_id = ?5, attempts = ?6,
+                     error = ?7, size = ?8, pages = ?9, updated_at = ?11",
+            )?
+            .execute(params![
+                job.id,
+                job.service,
+                job.document_id.0,
+                job.state.as_str(),
+                job.remote_id,
+                job.attempts,
+                job.error,
+                job.size as i64,
+                job.pages,
+                job.created_at,
+                job.updated_at
+            ])?;
+            Ok(())
+        })
+    }
+}
+
+impl EmbeddedStore {
+    pub(super) fn find_open_jobs(&self) -> anyhow::Result<Vec<JobRow>> {
+        let jobs: Vec<Job> = {
+            let db = self.db();
+            let mut statement = db.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM jobs WHERE state <> ?1 ORDER BY created_at, id"
+            ))?;
+            statement
+                .query_map([JobState::Completed.as_str()], stored_job)?
+                .collect::<Result<_, _>>()?
+        };
+        jobs.into_iter().map(|job| self.with_targets(job)).collect()
+    }
+
+    pub(super) fn find_job_row(&self, id: &str) -> anyhow::Result<Option<JobRow>> {
+        match self.job(id)? {
+            Some(job) => self.with_targets(job).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn save_target(&self, job: &str, target: &Target) -> anyhow::Result<()> {
+        let json = serde_json::to_string(target)?;
+        self.write(|tx| {
+            tx.prepare_cached(
+                "INSERT OR REPLACE INTO job_targets (job_id, collection, path, target)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![job, target.collection, target.source.path, json])?;
+            Ok(())
+        })
+    }
+
+    fn with_targets(&self, job: Job) -> anyhow::Result<JobRow> {
+        let db = self.db();
+        let mut statement =
+            db.prepare_cached("SELECT target FROM job_targets WHERE job_id = ?1 ORDER BY path")?;
+        let texts: Vec<String> = statement
+            .query_map([&job.id], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let targets = texts
+            .iter()
+            .map(|text| serde_json::from_str(text))
+            .collect::<Result<Vec<Target>, _>>()?;
+        let paths = targets
+            .iter()
+            .map(|target| target.source.path.clone())
+            .collect();
+        Ok(JobRow {
+            job,
+            targets,
+            paths,
+        })
+    }
+}
+
+fn stored_job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let state: String = row.get(3)?;
+    Ok(Job {
+        id: row.get(0)?,
+        service: row.get(1)?,
+        document_id: DocumentId(row.get(2)?),
+        state: JobState::parse(&state).unwrap_or(JobState::Failed),
+        remote_id: row.get(4)?,
+        attempts: row.get(5)?,
+        error: row.get(6)?,
+        size: row.get::<_, i64>(7)? as u64,
+        pages: row.get(8)?,
+        created_at: row.get(9)?,
+        updated_at: row.get(10)?,
+    })
+}

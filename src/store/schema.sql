@@ -1,0 +1,105 @@
+-- Schema version 1. SQLite is the truth; the vector file and the graph are derived from it.
+-- Each collection also has an FTS5 table `terms_<id>` (see sqlite.rs), rowid = chunks.id.
+
+CREATE TABLE collections (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    name        TEXT NOT NULL UNIQUE,
+    uid         TEXT NOT NULL UNIQUE,      -- names the derived files
+    model       TEXT NOT NULL,             -- for people
+    fingerprint TEXT NOT NULL,             -- decides whether vectors may be compared
+    dimension   INTEGER NOT NULL,
+    generation  INTEGER NOT NULL DEFAULT 0, -- raised by every change
+    created_at  TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE documents (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+    hash          TEXT NOT NULL,           -- BLAKE3 of the bytes
+    service       TEXT NOT NULL,           -- who parsed it: 'local' or a base URL
+    parser        TEXT NOT NULL,           -- parser version
+    title         TEXT,
+    size          INTEGER NOT NULL,        -- bytes
+    created_at    TEXT NOT NULL,
+    UNIQUE (collection_id, hash)
+) STRICT;
+
+CREATE INDEX documents_by_hash ON documents(hash);
+
+CREATE TABLE sources (
+    collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+    path          TEXT NOT NULL,           -- NFC, as cited
+    file          BLOB NOT NULL,           -- as the file system spells it
+    root          TEXT NOT NULL,
+    size          INTEGER NOT NULL,
+    modified      INTEGER NOT NULL,        -- nanoseconds since 1970
+    document_id   INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    PRIMARY KEY (collection_id, path)
+) STRICT;
+
+CREATE INDEX sources_by_document ON sources(document_id);
+
+CREATE TABLE tags (
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    key         TEXT NOT NULL,
+    value       TEXT NOT NULL,
+    PRIMARY KEY (document_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pages (
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    number      INTEGER NOT NULL,          -- from 1
+    verdict     TEXT NOT NULL,
+    text        TEXT NOT NULL,
+    UNIQUE (document_id, number)
+) STRICT;
+
+CREATE TABLE chunks (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
+    collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+    document_id   INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    page          INTEGER NOT NULL,
+    start         INTEGER NOT NULL,        -- characters into the page's text
+    end           INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX chunks_by_document ON chunks(document_id);
+CREATE INDEX chunks_by_collection ON chunks(collection_id, id);
+
+CREATE TABLE vectors (
+    chunk_id INTEGER PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE,
+    vector   BLOB NOT NULL                 -- f32, little endian
+) STRICT;
+
+-- Chunks that are gone but may still stand in the vector file or the graph.
+CREATE TABLE tombstones (
+    chunk_id      INTEGER PRIMARY KEY,
+    collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE
+) STRICT;
+
+CREATE TABLE jobs (
+    id         TEXT PRIMARY KEY,
+    service    TEXT NOT NULL,
+    hash       TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    remote_id  TEXT,
+    attempts   INTEGER NOT NULL,
+    error      TEXT,
+    size       INTEGER NOT NULL,
+    pages      INTEGER,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    UNIQUE (service, hash)
+) STRICT;
+
+CREATE INDEX jobs_by_state ON jobs(state);
+
+CREATE TABLE job_targets (
+    job_id     TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+    collection TEXT NOT NULL,
+    path       TEXT NOT NULL,
+    target     TEXT NOT NULL,              -- JSON of ledger::Target
+    PRIMARY KEY (job_id, collection, path)
+) STRICT;
+
+CREATE INDEX job_targets_by_path ON job_targets(collection, path);

@@ -1,0 +1,248 @@
+//! The embedded store: one SQLite file (WAL) and, beside it, files that can be rebuilt from it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use super::graph::LoadedGraph;
+use super::vectors::VectorFile;
+use super::{Collection, ModelIdentity};
+use crate::error::Error;
+use crate::ledger::timestamp;
+
+/// Raised with every change of the schema; [`MIGRATIONS`] leads from one to the next.
+const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+/// Statement batch `n` turns schema version `n` into `n + 1`.
+const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+/// How long SQLite waits for another process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The store in a data directory.
+pub struct EmbeddedStore {
+    pub(super) data_dir: PathBuf,
+    connection: Mutex<Connection>,
+    /// Open vector files and graphs by collection, so that a server maps and loads them once.
+    pub(super) vector_files: Mutex<HashMap<i64, Arc<VectorFile>>>,
+    pub(super) graphs: Mutex<HashMap<i64, Arc<LoadedGraph>>>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in `data_dir`, making it if there is none.
+    ///
+    /// # Errors
+    /// Exit code 5 when the directory cannot be written or the database is damaged or newer than
+    /// this program.
+    pub fn open(data_dir: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(data_dir).map_err(|error| {
+            Error::Store(format!(
+                "cannot create the data directory {}: {error}; choose another with --data-dir or \
+                 SQUALL_DATA_DIR",
+                data_dir.display()
+            ))
+        })?;
+        let path = Self::database(data_dir);
+        let store = Connection::open(&path)
+            .map_err(anyhow::Error::from)
+            .and_then(|connection| Self::prepare(data_dir, connection));
+        store.map_err(|error| explain(error, &path))
+    }
+
+    /// Opens the store if it exists.
+    pub fn open_existing(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        match Self::database(data_dir).exists() {
+            true => Self::open(data_dir).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Where the database of a data directory is.
+    pub fn database(data_dir: &Path) -> PathBuf {
+        data_dir.join("squall.db")
+    }
+
+    fn prepare(data_dir: &Path, mut connection: Connection) -> anyhow::Result<Self> {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // A committed ledger row must survive a power cut: it stands for a paid upload.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "cache_size", -16_000)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        migrate(&mut connection)?;
+        Ok(Self {
+            data_dir: data_dir.to_path_buf(),
+            connection: Mutex::new(connection),
+            vector_files: Mutex::default(),
+            graphs: Mutex::default(),
+        })
+    }
+
+    /// The connection, for one method call.
+    pub(super) fn db(&self) -> MutexGuard<'_, Connection> {
+        // A panic elsewhere cannot leave a transaction open: it is rolled back as it unwinds.
+        self.connection
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Runs `work` in a transaction that takes the write lock at once.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let mut db = self.db();
+        let run = || {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        };
+        run().map_err(|error| explain(error, &Self::database(&self.data_dir)))
+    }
+
+    pub(super) fn find_collection(&self, name: &str) -> anyhow::Result<Option<Collection>> {
+        find_collection(&self.db(), name)
+    }
+
+    pub(super) fn create_or_check(
+        &self,
+        name: &str,
+        model: &ModelIdentity,
+    ) -> anyhow::Result<Collection> {
+        if let Some(found) = self.find_collection(name)? {
+            return same_model(found, model);
+        }
+        self.write(|tx| {
+            if let Some(found) = find_collection(tx, name)? {
+                return same_model(found, model);
+            }
+            let now = timestamp();
+            let uid = blake3::hash(format!("{name}\n{now}\n{}", std::process::id()).as_bytes());
+            tx.execute(
+                "INSERT INTO collections (name, uid, model, fingerprint, dimension, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    name,
+                    &uid.to_hex()[..16],
+                    model.name,
+                    model.fingerprint,
+                    model.dimension as i64,
+                    now
+                ],
+            )?;
+            tx.execute_batch(&format!(
+                "CREATE VIRTUAL TABLE {} USING fts5(terms, content='', contentless_delete=1,
+                 tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")",
+                terms_table(tx.last_insert_rowid())
+            ))?;
+            find_collection(tx, name)?.context("the new collection is not there")
+        })
+    }
+
+    /// Deletes rows and derived files of a collection.
+    pub(super) fn delete_collection(&self, name: &str) -> anyhow::Result<bool> {
+        let Some(collection) = self.find_collection(name)? else {
+            return Ok(false);
+        };
+        self.write(|tx| {
+            tx.execute_batch(&format!("DROP TABLE {}", terms_table(collection.id)))?;
+            tx.execute("DELETE FROM collections WHERE id = ?1", [collection.id])?;
+            tx.execute("DELETE FROM job_targets WHERE collection = ?1", [name])?;
+            Ok(())
+        })?;
+        self.forget_derived(&collection);
+        Ok(true)
+    }
+}
+
+/// The full-text table of a collection.
+pub(super) fn terms_table(collection: i64) -> String {
+    format!("terms_{collection}")
+}
+
+pub(super) fn find_collection(
+    connection: &Connection,
+    name: &str,
+) -> anyhow::Result<Option<Collection>> {
+    let row = connection
+        .prepare_cached(
+            "SELECT id, name, uid, model, fingerprint, dimension, generation
+             FROM collections WHERE name = ?1",
+        )?
+        .query_row([name], |row| {
+            Ok(Collection {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                uid: row.get(2)?,
+                model: ModelIdentity {
+                    name: row.get(3)?,
+                    fingerprint: row.get(4)?,
+                    dimension: row.get::<_, i64>(5)? as usize,
+                },
+                generation: row.get(6)?,
+            })
+        })
+        .optional()?;
+    Ok(row)
+}
+
+fn same_model(found: Collection, model: &ModelIdentity) -> anyhow::Result<Collection> {
+    found.check(model)?;
+    Ok(found)
+}
+
+fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
+    let version = |connection: &Connection| {
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+    };
+    if version(connection)? == SCHEMA_VERSION {
+        return Ok(());
+    }
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&tx)?;
+    if found > SCHEMA_VERSION {
+        return Err(Error::Store(format!(
+            "the store was written by a newer squall (schema {found}, this one knows \
+             {SCHEMA_VERSION}); update squall"
+        ))
+        .into());
+    }
+    for step in &MIGRATIONS[found as usize..] {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// Says what an SQLite error means for the user.
+fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    use rusqlite::ErrorCode;
+    let Some(rusqlite::Error::SqliteFailure(cause, _)) = error.downcast_ref::<rusqlite::Error>()
+    else {
+        return error;
+    };
+    let path = path.display();
+    let message = match cause.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            format!("the store {path} is busy: another squall is writing; try again")
+        }
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => format!(
+            "the store {path} is damaged ({error}); move it away and ingest again, nothing else is \
+             lost"
+        ),
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => format!(
+            "the store {path} cannot be opened for writing ({error}); check the permissions, or \
+             choose another place with --data-dir or SQUALL_DATA_DIR"
+        ),
+        ErrorCode::DiskFull => {
+            format!("the disk is full, {path} was not changed; free some space and run again")
+        }
+        _ => return error,
+    };
+    Error::Store(message).into()
+}

@@ -1,0 +1,113 @@
+//! Counting and listing what is stored.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Row, params};
+
+use super::documents::BELOW;
+use super::sqlite::EmbeddedStore;
+use super::{CollectionRow, DocumentRow};
+use crate::document::DocumentId;
+
+impl EmbeddedStore {
+    pub(super) fn collection_rows(&self) -> anyhow::Result<Vec<CollectionRow>> {
+        let mut rows: Vec<(String, CollectionRow)> = {
+            let db = self.db();
+            let mut statement = db.prepare_cached(
+                "SELECT c.uid, c.name, c.model, c.fingerprint,
+                   (SELECT count(*) FROM documents d WHERE d.collection_id = c.id),
+                   (SELECT count(*) FROM chunks k WHERE k.collection_id = c.id),
+                   count(p.number), coalesce(sum(p.verdict = 'empty'), 0),
+                   coalesce(sum(p.verdict = 'garbled'), 0), coalesce(sum(p.verdict = 'failed'), 0),
+                   coalesce(sum(length(CAST(p.text AS BLOB))), 0), c.dimension
+                 FROM collections c
+                 LEFT JOIN documents d ON d.collection_id = c.id
+                 LEFT JOIN pages p ON p.document_id = d.id
+                 GROUP BY c.id ORDER BY c.name",
+            )?;
+            statement
+                .query_map([], collection_row)?
+                .collect::<Result<_, _>>()?
+        };
+        for (uid, row) in &mut rows {
+            row.bytes += self.derived_bytes(uid);
+            row.graph_chunks = self.graph_chunks(uid);
+        }
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    pub(super) fn document_rows(
+        &self,
+        collection: &str,
+        prefix: &str,
+    ) -> anyhow::Result<Vec<DocumentRow>> {
+        let db = self.db();
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT d.hash, c.name, d.title, d.parser, d.size, d.created_at,
+               (SELECT count(*) FROM pages p WHERE p.document_id = d.id),
+               (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'empty'),
+               (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'garbled'),
+               (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'failed'),
+               (SELECT count(*) FROM chunks k WHERE k.document_id = d.id),
+               (SELECT json_group_array(path) FROM sources WHERE document_id = d.id),
+               (SELECT json_group_object(key, value) FROM tags WHERE document_id = d.id)
+             FROM documents d JOIN collections c ON c.id = d.collection_id
+             WHERE c.name = ?1
+               AND EXISTS (SELECT 1 FROM sources s WHERE s.document_id = d.id AND {BELOW})
+             ORDER BY (SELECT min(path) FROM sources WHERE document_id = d.id)"
+        ))?;
+        let rows = statement.query_map(
+            params![collection, prefix.trim_end_matches('/')],
+            document_row,
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn collection_row(row: &Row<'_>) -> rusqlite::Result<(String, CollectionRow)> {
+    let count = |index| row.get::<_, i64>(index).map(|n| n as u64);
+    let chunks = count(5)?;
+    let vector_bytes = chunks * count(11)? * 4;
+    Ok((
+        row.get(0)?,
+        CollectionRow {
+            collection: row.get(1)?,
+            model: row.get(2)?,
+            fingerprint: row.get(3)?,
+            documents: count(4)?,
+            chunks,
+            pages: count(6)?,
+            empty_pages: count(7)?,
+            garbled_pages: count(8)?,
+            failed_pages: count(9)?,
+            bytes: count(10)? + vector_bytes,
+            graph_chunks: 0,
+        },
+    ))
+}
+
+fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
+    let paths: String = row.get(11)?;
+    let tags: String = row.get(12)?;
+    Ok(DocumentRow {
+        document_id: DocumentId(row.get(0)?),
+        collection: row.get(1)?,
+        title: row.get(2)?,
+        parser: row.get(3)?,
+        size: row.get::<_, i64>(4)? as u64,
+        created_at: row.get(5)?,
+        pages: row.get(6)?,
+        empty_pages: row.get(7)?,
+        garbled_pages: row.get(8)?,
+        failed_pages: row.get(9)?,
+        chunks: row.get(10)?,
+        paths: from_json::<Vec<String>>(&paths)?,
+        tags: from_json::<BTreeMap<String, String>>(&tags)?,
+    })
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+    })
+}

@@ -1,0 +1,216 @@
+//! Facts about text that several stages need: normal forms, scripts, sentences. Pure.
+
+use std::ops::Range;
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_segmentation::UnicodeSegmentation as _;
+
+/// Canonical composition, so that macOS file names and typed text compare equal.
+pub fn nfc(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// Hangul syllables and jamo.
+pub fn is_hangul(c: char) -> bool {
+    matches!(c, '\u{1100}'..='\u{11FF}' | '\u{3130}'..='\u{318F}' | '\u{A960}'..='\u{A97F}'
+        | '\u{AC00}'..='\u{D7FF}')
+}
+
+/// Scripts written without spaces between the parts a reader would search for: Hangul, Han, kana.
+pub fn is_cjk(c: char) -> bool {
+    is_hangul(c)
+        || matches!(c, '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}'
+            | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{2FA1F}')
+}
+
+/// Share of the letters that are CJK, 0 for text without letters.
+pub fn cjk_share(text: &str) -> f32 {
+    let (mut letters, mut cjk) = (0u32, 0u32);
+    for c in text.chars().filter(|c| c.is_alphabetic()) {
+        letters += 1;
+        cjk += u32::from(is_cjk(c));
+    }
+    if letters == 0 {
+        0.0
+    } else {
+        cjk as f32 / letters as f32
+    }
+}
+
+/// Byte ranges of the sentences of `text`, blanks around them left out. A paragraph break, a list
+/// item, a heading or a table row ends a sentence; a wrapped line does not.
+pub fn sentences(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for block in blocks(text) {
+        // Same byte length, so that offsets stay true.
+        let flat = text[block.clone()].replace('\n', " ");
+        let mut open: Option<Range<usize>> = None;
+        for (at, piece) in flat.split_sentence_bound_indices() {
+            let piece_range = block.start + at..block.start + at + piece.len();
+            let whole = match open.take() {
+                Some(before) => before.start..piece_range.end,
+                None => piece_range,
+            };
+            if ends_in_abbreviation(text[whole.clone()].trim_end()) {
+                open = Some(whole);
+            } else {
+                found.extend(trimmed(text, whole));
+            }
+        }
+        found.extend(open.and_then(|rest| trimmed(text, rest)));
+    }
+    found
+}
+
+/// Runs of lines that belong together: wrapped prose, one list item, one heading, one table row.
+fn blocks(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut open: Option<Range<usize>> = None;
+    let mut previous = "";
+    let widest = text.split("\n\n").map(widest_line);
+    let mut at = 0;
+    for (paragraph, widest) in text.split("\n\n").zip(widest) {
+        for line in paragraph.split('\n') {
+            let range = at..at + line.len();
+            at = range.end + 1;
+            open = Some(match open.take() {
+                Some(block) if wraps(previous, line, widest) => block.start..range.end,
+                Some(block) => {
+                    found.push(block);
+                    range
+                }
+                None => range,
+            });
+            previous = line;
+        }
+        found.extend(open.take());
+        at += 1;
+    }
+    found
+}
+
+fn widest_line(paragraph: &str) -> usize {
+    paragraph.split('\n').map(width).max().unwrap_or(0)
+}
+
+/// Columns on a terminal: CJK takes two.
+fn width(line: &str) -> usize {
+    line.trim()
+        .chars()
+        .map(|c| 1 + usize::from(is_cjk(c)))
+        .sum()
+}
+
+/// Whether `line` goes on with what `previous` began.
+fn wraps(previous: &str, line: &str, widest: usize) -> bool {
+    let starts_anew = |line: &str| {
+        let line = line.trim_start();
+        let numbered = line.split_once(['.', ')']).is_some_and(|(n, rest)| {
+            (1..=3).contains(&n.len())
+                && n.bytes().all(|b| b.is_ascii_digit())
+                && rest.starts_with(' ')
+        });
+        numbered
+            || line.starts_with(['#', '|', '>', '•', '◦', '▪', '●', '○', '■', '□', '※', '·'])
+            || ["- ", "* ", "+ "].iter().any(|mark| line.starts_with(mark))
+    };
+    let headed = previous.trim_start().starts_with(['#', '|']);
+    // A line that stops well short of the widest was ended on purpose, not wrapped.
+    let full = width(previous) * 10 >= widest * 7;
+    full && !headed && !starts_anew(line) && !line.trim().is_empty()
+}
+
+fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
+    let slice = &text[range.clone()];
+    let start = range.start + (slice.len() - slice.trim_start().len());
+    let end = range.start + slice.trim_end().len();
+    (start < end).then_some(start..end)
+}
+
+/// Words after which a full stop does not end the sentence.
+const ABBREVIATIONS: [&str; 26] = [
+    "mr", "mrs", "ms", "dr", "prof", "st", "no", "nos", "vs", "fig", "figs", "eq", "sec", "ch",
+    "vol", "pp", "ed", "al", "inc", "ltd", "jr", "sr", "approx", "e.g", "i.e", "cf",
+];
+
+fn ends_in_abbreviation(sentence: &str) -> bool {
+    let Some(body) = sentence.strip_suffix('.') else {
+        return false;
+    };
+    let word = body
+        .rsplit(|c: char| c.is_whitespace() || c == '(')
+        .next()
+        .unwrap_or("");
+    let initial = word.chars().count() == 1 && word.chars().all(|c| c.is_ascii_uppercase());
+    initial || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
+}
+
+/// The byte offset of character number `index`, or the length of `text` past its end.
+pub fn byte_of_char(text: &str, index: usize) -> usize {
+    text.char_indices()
+        .nth(index)
+        .map_or(text.len(), |(byte, _)| byte)
+}
+
+/// `text` on one line: every run of blanks is one space.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<&str> {
+        sentences(text).into_iter().map(|r| &text[r]).collect()
+    }
+
+    #[test]
+    fn sentences_end_at_full_stops_but_not_at_abbreviations() {
+        assert_eq!(
+            split("Dr. Holm agreed. The vote by J. Berg was 4.5 to 2! Done?"),
+            [
+                "Dr. Holm agreed.",
+                "The vote by J. Berg was 4.5 to 2!",
+                "Done?"
+            ]
+        );
+    }
+
+    #[test]
+    fn korean_sentences_split_after_their_full_stops() {
+        assert_eq!(
+            split("예산은 3.5% 늘었다. 관장이 승인했습니다. 끝"),
+            ["예산은 3.5% 늘었다.", "관장이 승인했습니다.", "끝"]
+        );
+    }
+
+    #[test]
+    fn a_wrapped_line_goes_on_and_a_list_item_does_not() {
+        assert_eq!(
+            split(
+                "The long first line of this text\nends here. Next.\n- one\n- two\n\nTitle\nBody text that goes on for long."
+            ),
+            [
+                "The long first line of this text\nends here.",
+                "Next.",
+                "- one",
+                "- two",
+                "Title",
+                "Body text that goes on for long."
+            ]
+        );
+    }
+
+    #[test]
+    fn blank_text_has_no_sentences() {
+        assert!(split(" \n\n \n").is_empty());
+    }
+
+    #[test]
+    fn script_share_ignores_digits() {
+        assert_eq!(cjk_share("2024 예산"), 1.0);
+        assert_eq!(cjk_share("123"), 0.0);
+        assert_eq!(cjk_share("가 b"), 0.5);
+    }
+}

@@ -1,0 +1,126 @@
+//! The built-in model against vectors that sentence-transformers made in f32.
+
+use serde_json::Value;
+use squall::embed::{Embedder as _, Role, minilm};
+
+use crate::support::fixture;
+
+fn items() -> Vec<(String, Vec<u32>, Vec<f32>)> {
+    let text = std::fs::read_to_string(fixture("golden/minilm.json")).unwrap();
+    let golden: Value = serde_json::from_str(&text).unwrap();
+    golden["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| {
+            let ids = item["ids"].as_array().unwrap();
+            let vector = item["vector"].as_array().unwrap();
+            (
+                item["text"].as_str().unwrap().to_owned(),
+                ids.iter().map(|id| id.as_u64().unwrap() as u32).collect(),
+                vector.iter().map(|x| x.as_f64().unwrap() as f32).collect(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn token_ids_are_those_of_the_reference() {
+    let model = minilm();
+    for (text, ids, _) in items() {
+        assert_eq!(model.token_ids(&text).unwrap(), ids, "{text:?}");
+    }
+}
+
+#[test]
+fn vectors_agree_with_the_reference() {
+    let model = minilm();
+    let items = items();
+    let texts: Vec<&str> = items.iter().map(|(text, ..)| text.as_str()).collect();
+    let vectors = model.embed(&texts, Role::Passage).unwrap();
+    let cosines: Vec<f32> = vectors
+        .iter()
+        .zip(&items)
+        .map(|(ours, (.., theirs))| ours.iter().zip(theirs).map(|(a, b)| a * b).sum())
+        .collect();
+    let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
+    let least = cosines.iter().copied().fold(1.0, f32::min);
+    assert!(mean >= 0.999, "mean cosine {mean}");
+    assert!(least >= 0.995, "least cosine {least}");
+}
+
+/// A folder in Hugging Face layout gives the same model: the built-in weights, unpacked.
+#[test]
+fn a_model_folder_is_as_good_as_the_built_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    unpack(folder.path());
+    let (ours, theirs) = (minilm(), squall::embed::from_folder(folder.path()).unwrap());
+    let text = ["The treasurer approved the budget.", "예산을 승인했다."];
+    let (a, b) = (
+        ours.embed(&text, Role::Query).unwrap(),
+        theirs.embed(&text, Role::Query).unwrap(),
+    );
+    for (a, b) in a.iter().flatten().zip(b.iter().flatten()) {
+        assert!((a - b).abs() < 1e-5);
+    }
+    assert_ne!(ours.fingerprint(), theirs.fingerprint());
+    assert_eq!((theirs.dimension(), theirs.max_tokens()), (384, 128));
+    std::fs::write(
+        folder.path().join("config.json"),
+        r#"{"model_type":"gpt2","hidden_size":1,"max_position_embeddings":1}"#,
+    )
+    .unwrap();
+    let error = squall::embed::from_folder(folder.path()).err().unwrap();
+    assert!(error.to_string().contains("gpt2"), "{error}");
+}
+
+fn unpack(folder: &std::path::Path) {
+    use candle_core::{Device, Tensor};
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let bytes = std::fs::read(models.join("all-minilm-l6-v2.int8.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |data: &[u8]| -> Vec<f32> {
+        data.chunks_exact(4)
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect()
+    };
+    let mut tensors = std::collections::HashMap::new();
+    for (name, view) in file
+        .tensors()
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with(".scale"))
+    {
+        let values = match view.dtype() {
+            safetensors::Dtype::I8 => {
+                let scales = floats(file.tensor(&format!("{name}.scale")).unwrap().data());
+                let columns = view.shape()[1];
+                view.data()
+                    .iter()
+                    .enumerate()
+                    .map(|(at, &q)| f32::from(q as i8) * scales[at / columns])
+                    .collect()
+            }
+            _ => floats(view.data()),
+        };
+        tensors.insert(
+            format!("bert.{name}"),
+            Tensor::from_vec(values, view.shape(), &Device::Cpu).unwrap(),
+        );
+    }
+    candle_core::safetensors::save(&tensors, folder.join("model.safetensors")).unwrap();
+    std::fs::copy(
+        models.join("all-minilm-l6-v2.vocab.txt"),
+        folder.join("vocab.txt"),
+    )
+    .unwrap();
+    let config = r#"{"vocab_size":30522,"hidden_size":384,"num_hidden_layers":6,
+        "num_attention_heads":12,"intermediate_size":1536,"hidden_act":"gelu",
+        "hidden_dropout_prob":0.1,"max_position_embeddings":512,"type_vocab_size":2,
+        "initializer_range":0.02,"layer_norm_eps":1e-12,"pad_token_id":0,"model_type":"bert"}"#;
+    std::fs::write(folder.join("config.json"), config).unwrap();
+    std::fs::write(
+        folder.join("sentence_bert_config.json"),
+        r#"{"max_seq_length": 128}"#,
+    )
+    .unwrap();
+}

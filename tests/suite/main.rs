@@ -1,0 +1,16 @@
+//! Scenarios run with the real program in a temporary home, against real files and a scripted
+//! Storm server. One binary, so that the crate is linked once.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod golden;
+mod ingest;
+mod query;
+mod serve;
+mod shell;
+mod storm;
+mod survey;

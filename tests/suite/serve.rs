@@ -1,0 +1,204 @@
+//! The small HTTP service over a real socket.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::shell::signal;
+use crate::support::storm::{Reply, Server};
+use crate::support::{Home, fixture, wait_for};
+
+struct Service {
+    child: Child,
+    address: String,
+}
+
+impl Service {
+    fn start(home: &Home, args: &[&str]) -> Self {
+        let all = [&["serve", "--addr", "127.0.0.1:0"], args].concat();
+        let mut child = home.spawn(home.command(&all).stdin(Stdio::null()));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = lines.next().unwrap().unwrap();
+        let address = line.rsplit("http://").next().unwrap().to_owned();
+        // Keep reading, so that the program never waits for its stderr.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    fn ask(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer[9..12].parse().unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    fn get(&self, path: &str) -> (u16, Value) {
+        self.ask("GET", path, "text/plain", b"")
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.ask(
+            "POST",
+            path,
+            "application/json",
+            body.to_string().as_bytes(),
+        )
+    }
+
+    fn upload(&self, name: &str, bytes: &[u8]) -> (u16, Value) {
+        let mut body = format!(
+            "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             content-type: application/octet-stream\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend(bytes);
+        body.extend(b"\r\n--edge--\r\n");
+        self.ask(
+            "POST",
+            "/ingest",
+            "multipart/form-data; boundary=edge",
+            &body,
+        )
+    }
+
+    fn wait(&self, job: &str, state: &str) -> Value {
+        wait_for(state, || {
+            let (code, body) = self.get(&format!("/ingest/status/{job}"));
+            assert_eq!(code, 200);
+            (body["state"] == state).then_some(body)
+        })
+    }
+
+    fn stop(mut self) -> i32 {
+        signal(self.child.id(), "TERM");
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn upload_watch_ask_and_stop() {
+    let home = Home::new();
+    let service = Service::start(&home, &[]);
+    assert_eq!(service.get("/health").1["status"], "ok");
+    let minutes = std::fs::read(fixture("documents/harbour-committee-minutes.pdf")).unwrap();
+    let (code, body) = service.upload("../../minutes.pdf", &minutes);
+    assert_eq!((code, &body["state"]), (202, &json!("queued")), "{body}");
+    let job = body["job_id"].as_str().unwrap().to_owned();
+    let done = service.wait(&job, "completed");
+    assert_eq!(
+        (&done["pages"], &done["documents"]),
+        (&json!(4), &json!(["minutes.pdf"]))
+    );
+    let question = json!({"query": "Who approved the 2025 maintenance budget?", "top_k": 3});
+    let (code, answer) = service.post("/query", &question);
+    assert_eq!(code, 200);
+    assert_eq!(answer["citations"][0]["document"], "minutes.pdf");
+    assert_eq!(answer["citations"][0]["page_number"], 3);
+    assert_eq!(answer["retrieved_context"].as_array().unwrap().len(), 3);
+    // The same bytes again are the same job, done.
+    let (code, again) = service.upload("copy.pdf", &minutes);
+    assert_eq!(
+        (code, &again["job_id"], &again["state"]),
+        (200, &json!(job), &json!("completed"))
+    );
+    assert_eq!(
+        std::fs::read_dir(home.data_dir().join("uploads"))
+            .unwrap()
+            .count(),
+        0
+    );
+    // The command line reads the same store while the server runs.
+    home.run(&["query", "Who approved the maintenance budget?"])
+        .expect(0);
+    assert_eq!(service.stop(), 0);
+}
+
+#[test]
+fn bad_requests_are_refused_with_a_reason() {
+    let home = Home::new();
+    let service = Service::start(&home, &[]);
+    let refused = |(code, body): (u16, Value), status: u16, words: &str| {
+        assert_eq!(code, status, "{body}");
+        assert!(body["error"].as_str().unwrap().contains(words), "{body}");
+    };
+    refused(service.post("/query", &json!({"query": ""})), 400, "empty");
+    refused(
+        service.post("/query", &json!({"query": "x", "top_k": 0})),
+        400,
+        "top_k is 0",
+    );
+    refused(
+        service.post("/query", &json!({"question": "x"})),
+        422,
+        "unknown field",
+    );
+    refused(
+        service.ask("POST", "/query", "application/json", b"{"),
+        400,
+        "",
+    );
+    refused(service.ask("POST", "/ingest", "text/plain", b"x"), 400, "");
+    refused(service.upload("virus.exe", b"MZ"), 415, "pdf");
+    refused(service.upload("..", b"x"), 415, "not of a kind");
+    refused(service.get("/ingest/status/nope"), 404, "no job nope");
+    refused(service.get("/etc/passwd"), 404, "no such route");
+    let (code, body) = service.upload("broken.pdf", b"<html>not found</html>");
+    assert_eq!(code, 202);
+    let failed = service.wait(body["job_id"].as_str().unwrap(), "failed");
+    assert!(
+        failed["error"].as_str().unwrap().contains("HTML page"),
+        "{failed}"
+    );
+    let (code, answer) = service.post("/query", &json!({"query": "anything"}));
+    assert_eq!((code, &answer["answered"]), (200, &json!(false)));
+}
+
+#[test]
+fn a_port_in_use_is_a_usage_error() {
+    let home = Home::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ran = home.run(&["serve", "--addr", &address]).expect(2);
+    assert!(
+        ran.stderr.contains("choose another with --addr"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn an_upload_under_way_at_the_service_survives_a_restart() {
+    let started =
+        r#"{"result_type":"SUCCESS","error":null,"success":{"job_id":"j","state":"REQUESTED"}}"#;
+    let server = Server::new(vec![Reply::json(started)], vec![]).then_always(Reply::json(started));
+    let home = Home::with_storm(&server);
+    let args = ["--poll-interval", "10ms"];
+    let service = Service::start(&home, &args);
+    let (code, body) = service.upload("plan.hwp", b"for the service");
+    assert_eq!(code, 202, "{body}");
+    let job = body["job_id"].as_str().unwrap().to_owned();
+    service.wait(&job, "processing");
+    assert_eq!(service.stop(), 0);
+    server.script(vec![], vec![Reply::fixture("v1_completed.json")]);
+    let service = Service::start(&home, &args);
+    service.wait(&job, "completed");
+    assert_eq!(server.uploads(), 1);
+    assert_eq!(service.stop(), 0);
+}
