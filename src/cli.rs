@@ -112,7 +112,7 @@ pub struct Ingest {
     #[arg(long)]
     pub gitignore: bool,
     /// Drop documents whose file below the given folders is gone
-    #[arg(long)]
+    #[arg(long, requires = "paths")]
     pub prune: bool,
     /// Say what would be done and sent, and do nothing
     #[arg(short = 'n', long)]

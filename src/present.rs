@@ -166,12 +166,21 @@ impl Printer {
     /// Who hears of an ingest's events: bars on a terminal, plain lines elsewhere, and with
     /// `--json` a line of JSON on stdout for each that is news.
     pub fn observer(&self) -> Arc<dyn Observer> {
-        let progress: Option<Box<dyn Observer>> =
-            match (self.quiet, std::io::stderr().is_terminal()) {
-                (true, _) => None,
-                (false, true) => Some(Box::new(Bars::new())),
-                (false, false) => Some(Box::new(Lines)),
-            };
+        if !self.quiet && std::io::stderr().is_terminal() {
+            return self.told(Some(Box::new(Bars::new())));
+        }
+        self.log_observer()
+    }
+
+    /// Who hears of a server's events: plain lines, as bars would never end.
+    pub fn log_observer(&self) -> Arc<dyn Observer> {
+        match self.quiet {
+            true => self.told(None),
+            false => self.told(Some(Box::new(Lines))),
+        }
+    }
+
+    fn told(&self, progress: Option<Box<dyn Observer>>) -> Arc<dyn Observer> {
         Arc::new(Told {
             progress,
             json: self.json,

@@ -80,8 +80,8 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub struct IndexedChunk {
     pub chunk: Chunk,
-    /// Unit vector.
-    pub vector: Vec<f32>,
+    /// Unit vector; `None` for text the model cannot read, which is found by its terms alone.
+    pub vector: Option<Vec<f32>>,
     /// Space-separated terms (see [`crate::terms`]).
     pub terms: String,
 }
@@ -131,6 +131,8 @@ pub struct CollectionRow {
     pub garbled_pages: u64,
     pub failed_pages: u64,
     pub chunks: u64,
+    /// Chunks with a vector; the others are found by their terms alone.
+    pub embedded_chunks: u64,
     /// Bytes of text, vectors and derived files.
     pub bytes: u64,
     /// Chunks in the HNSW graph, 0 where there is none.

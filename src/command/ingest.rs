@@ -48,6 +48,8 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
     if args.prune && !summary.interrupted {
         summary.pruned = prune(&*parts.store, &plan, &args.paths, &parts.observer)?;
     }
+    // Clears the bars before the summary is printed.
+    drop(parts);
     finish(summary, printer)
 }
 

@@ -26,7 +26,7 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
         parser,
         embedder,
         store,
-        printer.observer(),
+        printer.log_observer(),
         stop.clone(),
     ));
     block_on(async {

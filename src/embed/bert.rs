@@ -12,6 +12,9 @@ use rayon::prelude::*;
 use super::tokenize::Tokenizer;
 use super::{Embedder, Role};
 
+/// Share of CJK letters from which a text is not English.
+const MOSTLY: f32 = 0.5;
+
 /// How token vectors become one vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooling {
@@ -121,7 +124,7 @@ impl Embedder for BertEmbedder {
     }
 
     fn understands(&self, text: &str) -> bool {
-        !self.source.facts().english_only || crate::text::cjk_share(text) < 0.3
+        !self.source.facts().english_only || crate::text::cjk_share(text) < MOSTLY
     }
 
     fn count_tokens(&self, text: &str) -> usize {

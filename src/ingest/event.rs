@@ -143,6 +143,8 @@ pub struct Summary {
     pub garbled_pages: u64,
     pub failed_pages: u64,
     pub chunks: u64,
+    /// Chunks of pages the model cannot read, found by their words alone.
+    pub unembedded_chunks: u64,
     /// Unchanged files, and copies of documents already in.
     pub skipped: u64,
     /// Files of kinds the parser does not take, met in folders.
@@ -288,6 +290,8 @@ impl Tally {
             summary.garbled_pages += garbled as u64;
             summary.failed_pages += failed as u64;
             summary.chunks += entry.chunks.len() as u64;
+            let unembedded = entry.chunks.iter().filter(|chunk| chunk.vector.is_none());
+            summary.unembedded_chunks += unembedded.count() as u64;
         });
     }
 

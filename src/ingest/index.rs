@@ -14,6 +14,11 @@ use crate::terms::terms;
 /// Chunks handed to the model at once: enough for every core, few enough to report and to stop.
 const BATCH: usize = 32;
 
+/// Stands in for the tokenizer on pages the model cannot read: BERT's English vocabulary would
+/// take Korean apart into jamo, and cut it into chunks of a line each. Multilingual tokenizers
+/// need about a token for two Korean characters.
+const CHARS_A_TOKEN: usize = 2;
+
 /// A document with its pages.
 pub struct Ready {
     pub fresh: Fresh,
@@ -72,32 +77,19 @@ impl Indexer {
         for page in &mut parsed.pages {
             tidy(page);
         }
-        let count = |text: &str| embedder.count_tokens(text);
-        let chunks: Vec<Chunk> = parsed
-            .pages
-            .iter()
+        let pages = parsed.pages.iter();
+        let (read, unread): (Vec<&Page>, Vec<&Page>) = pages
             .filter(|page| page.verdict != Verdict::Garbled)
-            .flat_map(|page| chunk::split(page, self.limits, &count))
-            .collect();
-        let total = chunks.len();
-        let mut indexed = Vec::with_capacity(total);
-        let mut rest = chunks.into_iter().peekable();
-        while rest.peek().is_some() {
-            if self.run.parts.stop.is_cancelled() {
-                return Ok(None);
-            }
-            let path = &fresh.source.path;
-            self.run.tally.embedding(path, indexed.len(), total);
-            let batch: Vec<Chunk> = rest.by_ref().take(BATCH).collect();
-            let texts: Vec<&str> = batch.iter().map(|chunk| chunk.text.as_str()).collect();
-            let vectors = embedder.embed(&texts, Role::Passage)?;
-            let pairs = batch.into_iter().zip(vectors);
-            indexed.extend(pairs.map(|(chunk, vector)| IndexedChunk {
-                terms: terms(&chunk.text).join(" "),
-                chunk,
-                vector,
-            }));
-        }
+            .partition(|page| embedder.understands(&page.text));
+        let count = |text: &str| embedder.count_tokens(text);
+        let chunks = self.split(&read, &count);
+        let Some(mut indexed) = self.embed(&fresh, chunks)? else {
+            return Ok(None);
+        };
+        let by_words = self.split(&unread, &|text| {
+            text.chars().count().div_ceil(CHARS_A_TOKEN)
+        });
+        indexed.extend(by_words.into_iter().map(|chunk| with_terms(chunk, None)));
         let entry = Entry {
             collection: self.run.plan.collection.clone(),
             document_id: fresh.document_id.clone(),
@@ -109,6 +101,44 @@ impl Indexer {
             chunks: indexed,
         };
         Ok(Some((fresh, entry)))
+    }
+
+    fn split(&self, pages: &[&Page], count: &dyn Fn(&str) -> usize) -> Vec<Chunk> {
+        let split = |page: &&Page| chunk::split(page, self.limits, count);
+        pages.iter().flat_map(split).collect()
+    }
+
+    /// Chunks with their vectors, or `None` when the run was stopped meanwhile.
+    fn embed(
+        &self,
+        fresh: &Fresh,
+        chunks: Vec<Chunk>,
+    ) -> anyhow::Result<Option<Vec<IndexedChunk>>> {
+        let total = chunks.len();
+        let mut indexed = Vec::with_capacity(total);
+        let mut rest = chunks.into_iter().peekable();
+        while rest.peek().is_some() {
+            if self.run.parts.stop.is_cancelled() {
+                return Ok(None);
+            }
+            self.run
+                .tally
+                .embedding(&fresh.source.path, indexed.len(), total);
+            let batch: Vec<Chunk> = rest.by_ref().take(BATCH).collect();
+            let texts: Vec<&str> = batch.iter().map(|chunk| chunk.text.as_str()).collect();
+            let vectors = self.run.parts.embedder.embed(&texts, Role::Passage)?;
+            let pairs = batch.into_iter().zip(vectors);
+            indexed.extend(pairs.map(|(chunk, vector)| with_terms(chunk, Some(vector))));
+        }
+        Ok(Some(indexed))
+    }
+}
+
+fn with_terms(chunk: Chunk, vector: Option<Vec<f32>>) -> IndexedChunk {
+    IndexedChunk {
+        terms: terms(&chunk.text).join(" "),
+        chunk,
+        vector,
     }
 }
 

@@ -4,10 +4,12 @@
 mod client;
 mod wire;
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 
 pub use client::{Client, Reach};
 pub use wire::Api;
@@ -25,6 +27,8 @@ const EXTENSIONS: [&str; 14] = [
 ];
 /// Pages as they come; raise the number when they would be read differently.
 const VERSION: &str = "storm-1";
+/// How long an upload under way may go on after Ctrl-C.
+const UPLOAD_GRACE: Duration = Duration::from_secs(5);
 /// Each pause between two polls is this much longer than the one before, up to the cap.
 const POLL_GROWTH: f64 = 1.25;
 const POLL_CAP: Duration = Duration::from_secs(10);
@@ -116,7 +120,9 @@ impl StormParser {
     async fn upload(&self, job: &mut Job, work: Work<'_>) -> Result<String, ParseError> {
         // Which API and whether the token holds is asked before a byte is sent.
         let api = self.api(work).await?;
+        let gone = AtomicU64::new(0);
         let progress = |sent| {
+            gone.store(sent, Relaxed);
             (work.report)(Step::Uploading {
                 sent,
                 total: work.source.size,
@@ -129,11 +135,16 @@ impl StormParser {
             job.attempts += 1;
             job.enter(JobState::Uploading, None);
             work.ledger.save(job)?;
+            gone.store(0, Relaxed);
             let sent = tokio::select! {
                 sent = self.client.upload(api, &work.source.file, name, &progress) => sent,
-                () = work.stop.cancelled() => {
-                    let reason = "interrupted during the upload".to_owned();
-                    job.enter(JobState::Lost, Some(reason));
+                () = grace(work.stop) => {
+                    // A file that was not sent whole cannot have been taken.
+                    let state = match gone.load(Relaxed) < work.source.size {
+                        true => JobState::Queued,
+                        false => JobState::Lost,
+                    };
+                    job.enter(state, Some("interrupted during the upload".to_owned()));
                     work.ledger.save(job)?;
                     return Err(ParseError::Interrupted);
                 }
@@ -312,6 +323,12 @@ fn fail(
             "try --parser local, or --retry failed to send it again",
         ),
     })
+}
+
+/// Ends some time after the user asked to stop: an upload's answer is worth waiting for.
+async fn grace(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(UPLOAD_GRACE).await;
 }
 
 async fn sleep(pause: Duration, work: Work<'_>) -> Result<(), ParseError> {

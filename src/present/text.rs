@@ -106,6 +106,14 @@ fn pages_to_mind(summary: &Summary, out: &mut dyn Write) -> Result<()> {
     for (number, what) in verdicts.iter().filter(|(number, _)| *number > 0) {
         writeln!(out, "{} {what}", count(*number, "page"))?;
     }
+    if summary.unembedded_chunks > 0 {
+        writeln!(
+            out,
+            "{} in a script model {} does not know: found by words, not by meaning",
+            count(summary.unembedded_chunks, "chunk"),
+            summary.model
+        )?;
+    }
     Ok(())
 }
 

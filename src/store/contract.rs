@@ -61,7 +61,7 @@ fn entry(path: &str, hash: &str, pages: &[(&str, [f32; 2])]) -> Entry {
                     end: text.chars().count(),
                     text: (*text).into(),
                 },
-                vector: vector.to_vec(),
+                vector: Some(vector.to_vec()),
                 terms: (*text).into(),
             })
             .collect(),

@@ -231,12 +231,10 @@ fn insert_chunks(
             indexed.chunk.end as i64
         ])?;
         let id = tx.last_insert_rowid();
-        let bytes: Vec<u8> = indexed
-            .vector
-            .iter()
-            .flat_map(|x| x.to_le_bytes())
-            .collect();
-        vector.execute(params![id, bytes])?;
+        if let Some(floats) = &indexed.vector {
+            let bytes: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
+            vector.execute(params![id, bytes])?;
+        }
         terms.execute(params![id, indexed.terms])?;
     }
     Ok(())

@@ -279,13 +279,13 @@ impl EmbeddedStore {
         Ok(hits)
     }
 
-    /// Chunks of the collection, those the vector file lacks, and the dead.
+    /// Vectors of the collection, those beyond `covers`, and the dead chunks.
     fn lag(&self, collection: &Collection, covers: i64) -> anyhow::Result<(u64, u64, u64)> {
         let db = self.db();
         let mut statement = db.prepare_cached(
-            "SELECT (SELECT count(*) FROM chunks WHERE collection_id = ?1),
-                    (SELECT count(*) FROM chunks WHERE collection_id = ?1 AND id > ?2),
-                    (SELECT count(*) FROM tombstones WHERE collection_id = ?1)",
+            "SELECT count(*), coalesce(sum(k.id > ?2), 0),
+                    (SELECT count(*) FROM tombstones WHERE collection_id = ?1)
+             FROM chunks k JOIN vectors v ON v.chunk_id = k.id WHERE k.collection_id = ?1",
         )?;
         Ok(statement.query_row(params![collection.id, covers], |row| {
             let count = |index| row.get::<_, i64>(index).map(|n| n as u64);
@@ -338,7 +338,8 @@ impl EmbeddedStore {
             return Ok(());
         };
         let (count, covers): (i64, i64) = tx.query_row(
-            "SELECT count(*), coalesce(max(id), 0) FROM chunks WHERE collection_id = ?1",
+            "SELECT count(v.chunk_id), coalesce(max(k.id), 0)
+             FROM chunks k LEFT JOIN vectors v ON v.chunk_id = k.id WHERE k.collection_id = ?1",
             [now.id],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;

@@ -19,7 +19,9 @@ impl EmbeddedStore {
                    (SELECT count(*) FROM chunks k WHERE k.collection_id = c.id),
                    count(p.number), coalesce(sum(p.verdict = 'empty'), 0),
                    coalesce(sum(p.verdict = 'garbled'), 0), coalesce(sum(p.verdict = 'failed'), 0),
-                   coalesce(sum(length(CAST(p.text AS BLOB))), 0), c.dimension
+                   coalesce(sum(length(CAST(p.text AS BLOB))), 0), c.dimension,
+                   (SELECT count(*) FROM vectors v JOIN chunks k ON k.id = v.chunk_id
+                    WHERE k.collection_id = c.id)
                  FROM collections c
                  LEFT JOIN documents d ON d.collection_id = c.id
                  LEFT JOIN pages p ON p.document_id = d.id
@@ -67,7 +69,8 @@ impl EmbeddedStore {
 fn collection_row(row: &Row<'_>) -> rusqlite::Result<(String, CollectionRow)> {
     let count = |index| row.get::<_, i64>(index).map(|n| n as u64);
     let chunks = count(5)?;
-    let vector_bytes = chunks * count(11)? * 4;
+    let embedded_chunks = count(12)?;
+    let vector_bytes = embedded_chunks * count(11)? * 4;
     Ok((
         row.get(0)?,
         CollectionRow {
@@ -76,6 +79,7 @@ fn collection_row(row: &Row<'_>) -> rusqlite::Result<(String, CollectionRow)> {
             fingerprint: row.get(3)?,
             documents: count(4)?,
             chunks,
+            embedded_chunks,
             pages: count(6)?,
             empty_pages: count(7)?,
             garbled_pages: count(8)?,

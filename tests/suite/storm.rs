@@ -284,6 +284,25 @@ fn a_lost_upload_is_reported_and_sent_again_only_on_demand() {
 }
 
 #[test]
+fn ctrl_c_during_the_upload_waits_for_the_answer() {
+    let slow = v1_job("REQUESTED").after(Duration::from_millis(1500));
+    let server = Server::new(vec![slow], vec![]);
+    let home = Home::with_storm(&server);
+    home.write("a.pdf", "x");
+    let child = home.spawn(&mut home.command(&FAST));
+    wait_for("the upload", || (server.uploads() == 1).then_some(()));
+    signal(child.id(), "INT");
+    Ran::from(child.wait_with_output().unwrap()).expect(130);
+    assert_eq!(
+        home.json(&["status"], 0)[0]["jobs"][0]["state"],
+        "submitted"
+    );
+    server.script(vec![], vec![v1_done("text")]);
+    home.run(&FAST).expect(0);
+    assert_eq!(server.uploads(), 1);
+}
+
+#[test]
 fn killed_during_the_upload_counts_as_lost() {
     let slow = v1_job("REQUESTED").after(Duration::from_secs(20));
     let server = Server::new(vec![slow], vec![]);

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use reqwest::header::RETRY_AFTER;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Response, StatusCode};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio_util::io::ReaderStream;
 
 use super::wire::{self, Api, Progress};
@@ -54,6 +54,9 @@ pub enum Fault {
     NoToken,
     #[error("{base} cannot be reached ({cause}): check STORM_API_URL and the network")]
     Unreachable { base: String, cause: String },
+    /// The file was not sent whole, so the service cannot have taken it.
+    #[error("the connection broke while the file was sent ({0})")]
+    Broken(String),
     #[error("the connection broke before the answer came ({0})")]
     AnswerLost(String),
     #[error("the service answered {status}{}", quoted(.body))]
@@ -85,7 +88,7 @@ impl Fault {
     /// Whether only this document is concerned.
     pub fn is_about_document(&self) -> bool {
         match self {
-            Fault::File(_) => true,
+            Fault::File(_) | Fault::Broken(_) => true,
             Fault::Status { status, .. } => {
                 status.is_client_error()
                     && !matches!(
@@ -102,7 +105,7 @@ impl Fault {
 
     fn heals(&self) -> bool {
         match self {
-            Fault::Unreachable { .. } => true,
+            Fault::Unreachable { .. } | Fault::Broken(_) => true,
             Fault::Status { status, .. } => status.is_server_error() || !self.is_about_document(),
             Fault::Unreadable { upload, .. } => !upload,
             _ => false,
@@ -249,7 +252,7 @@ impl Client {
         name: &str,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Progress, Fault> {
-        let (body, receiver) = self.body(file, name).await?;
+        let (body, length, sent) = self.body(file, name).await?;
         let mut form = Form::new().part("file", body);
         if api == Api::V2 {
             form = form.text("deleteOriginFile", "true");
@@ -259,19 +262,22 @@ impl Client {
         }
         let url = format!("{}/{}", self.base, api.upload_path());
         let request = self.send(self.http.post(url).multipart(form));
-        let response = relay(request, receiver, progress).await?;
-        self.answer(api, response, true).await
+        match relay(request, sent.clone(), progress).await {
+            Err(Fault::AnswerLost(cause)) if *sent.borrow() < length => Err(Fault::Broken(cause)),
+            response => self.answer(api, response?, true).await,
+        }
     }
 
-    /// The file as a multipart part that is read as it is sent, and the count of bytes gone.
+    /// The file as a multipart part that is read as it is sent, its length, and the count of bytes
+    /// gone.
     async fn body(
         &self,
         file: &Path,
         name: &str,
-    ) -> Result<(Part, tokio::sync::watch::Receiver<u64>), Fault> {
+    ) -> Result<(Part, u64, watch::Receiver<u64>), Fault> {
         let open = tokio::fs::File::open(file).await.map_err(Fault::File)?;
         let length = open.metadata().await.map_err(Fault::File)?.len();
-        let (sender, receiver) = tokio::sync::watch::channel(0);
+        let (sender, receiver) = watch::channel(0);
         let stream = ReaderStream::with_capacity(open, PIECE).inspect(move |piece| {
             if let Ok(piece) = piece {
                 sender.send_modify(|sent| *sent += piece.len() as u64);
@@ -281,7 +287,7 @@ impl Client {
             .file_name(name.to_owned())
             .mime_str(content_type(name))
             .map_err(|error| Fault::AnswerLost(error.to_string()))?;
-        Ok((part, receiver))
+        Ok((part, length, receiver))
     }
 
     /// Looks at a job.
@@ -352,7 +358,7 @@ impl Client {
 /// Drives `request` while it passes on how many bytes have gone.
 async fn relay(
     request: impl Future<Output = Result<Response, Fault>>,
-    mut sent: tokio::sync::watch::Receiver<u64>,
+    mut sent: watch::Receiver<u64>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Response, Fault> {
     let mut request = std::pin::pin!(request);
