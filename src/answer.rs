@@ -23,6 +23,9 @@ const ENOUGH_TERMS: f32 = 0.34;
 const ENOUGH_COSINE: f32 = 0.45;
 /// Part of the semantic arm in a sentence's score.
 const SEMANTIC_PART: f32 = 0.5;
+/// Most sentences the model looks at, those of the best chunks first: a large top-k must not cost
+/// minutes.
+const MOST_EMBEDDED: usize = 64;
 /// Sentences longer than this are cut out of tables and lists gone wrong; they are not quoted.
 const LONGEST_QUOTE: usize = 1200;
 
@@ -139,7 +142,8 @@ fn score(
     let total: f32 = weights.values().sum();
     let vectors = match &retrieved.vector {
         Some(_) => {
-            let texts: Vec<&str> = candidates.iter().map(|candidate| candidate.text).collect();
+            let seen = candidates.iter().take(MOST_EMBEDDED);
+            let texts: Vec<&str> = seen.map(|candidate| candidate.text).collect();
             embedder.embed(&texts, Role::Passage)?
         }
         None => Vec::new(),

@@ -176,7 +176,7 @@ pub struct Scope {
     /// Collection to look in [default: default]
     #[arg(short, long, value_name = "NAME")]
     pub collection: Option<String>,
-    /// Only documents below this path
+    /// Only documents whose path starts with this
     #[arg(long, value_name = "PATH")]
     pub path_prefix: Option<String>,
     /// Only documents with this tag; may be repeated

@@ -49,7 +49,8 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 
 /// A path as the store spells it: absolute, NFC, without `.` and `..`.
 fn stored_path(text: &str) -> anyhow::Result<String> {
-    let absolute = std::path::absolute(text)?;
+    let absolute = std::path::absolute(text)
+        .map_err(|error| crate::usage!("'{text}' is not a path: {error}"))?;
     let clean = crate::source::clean(&absolute);
     Ok(crate::text::nfc(&clean.to_string_lossy()))
 }

@@ -102,12 +102,10 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
     parse_all(&run, parse_queue, to_index).await;
     intake.await??;
     indexing.await??;
-    if let Some(collection) = collection {
-        let refreshed = {
-            let (store, graph_from) = (Arc::clone(&parts.store), plan.graph_from);
-            tokio::task::spawn_blocking(move || store.refresh(&collection, graph_from, false))
-        };
-        refreshed.await??;
+    if let Some(collection) = collection
+        && !parts.stop.is_cancelled()
+    {
+        refresh(parts, plan, collection).await?;
     }
     let mut summary = run.tally.summary(plan, parts);
     match lock(&run.halted).take() {
@@ -117,6 +115,17 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
     }
     summary.seconds = start.elapsed().as_secs_f64();
     Ok(summary)
+}
+
+/// Derived files may lag behind, so a failure to make them is worth a warning only.
+async fn refresh(parts: &Parts, plan: &Plan, collection: Collection) -> anyhow::Result<()> {
+    let (store, graph_from) = (Arc::clone(&parts.store), plan.graph_from);
+    let refreshed =
+        tokio::task::spawn_blocking(move || store.refresh(&collection, graph_from, false)).await?;
+    if let Err(error) = refreshed {
+        tracing::warn!("the index files were not brought up to date ({error:#}); nothing is lost");
+    }
+    Ok(())
 }
 
 fn open(parts: &Parts, plan: &Plan) -> anyhow::Result<Collection> {
@@ -155,6 +164,13 @@ impl Run {
     fn halt(&self, why: Halt) {
         lock(&self.halted).get_or_insert(why);
         self.parts.stop.cancel();
+    }
+
+    /// A parse task has ended: a crash in it must not pass for a document that is fine.
+    fn joined(&self, joined: Option<Result<(), tokio::task::JoinError>>) {
+        if let Some(Err(error)) = joined {
+            self.halt(Halt::Fatal(error.into()));
+        }
     }
 
     /// Reserves a document for this run. `false` if it is on its way already: then `source` is
@@ -208,16 +224,21 @@ impl Run {
         job.attempts = 1;
         job.enter(JobState::Failed, Some(reason));
         self.parts.store.save(&job)?;
-        self.add_target(fresh)
+        self.add_target(&fresh.source, &fresh.document_id, &fresh.tags)
     }
 
-    fn add_target(&self, fresh: &Fresh) -> anyhow::Result<()> {
+    fn add_target(
+        &self,
+        source: &Source,
+        document: &DocumentId,
+        tags: &Tags,
+    ) -> anyhow::Result<()> {
         let target = Target {
             collection: self.plan.collection.clone(),
-            source: fresh.source.clone(),
-            tags: fresh.tags.clone(),
+            source: source.clone(),
+            tags: tags.clone(),
         };
-        let job = job_id(self.parts.parser.service(), &fresh.document_id);
+        let job = job_id(self.parts.parser.service(), document);
         self.parts.store.add_target(&job, &target)
     }
 }
@@ -227,7 +248,7 @@ async fn parse_all(run: &Arc<Run>, mut queue: mpsc::Receiver<Fresh>, done: mpsc:
     let mut tasks = JoinSet::new();
     loop {
         while tasks.len() >= run.plan.concurrency {
-            tasks.join_next().await;
+            run.joined(tasks.join_next().await);
         }
         let fresh = tokio::select! {
             fresh = queue.recv() => fresh,
@@ -239,7 +260,9 @@ async fn parse_all(run: &Arc<Run>, mut queue: mpsc::Receiver<Fresh>, done: mpsc:
     }
     // Frees the intake if it waits for room in the queue.
     drop(queue);
-    while tasks.join_next().await.is_some() {}
+    while let Some(joined) = tasks.join_next().await {
+        run.joined(Some(joined));
+    }
 }
 
 async fn parse_one(run: &Arc<Run>, fresh: Fresh, done: &mpsc::Sender<Ready>) {
@@ -254,12 +277,19 @@ async fn parse_one(run: &Arc<Run>, fresh: Fresh, done: &mpsc::Sender<Ready>) {
         Ok(Outcome::Pages(parsed)) => {
             let ready = Ready { fresh, parsed };
             if done.send(ready).await.is_err() {
-                tracing::debug!("{path}: parsed, but indexing has ended");
+                // Indexing has ended, and said why; nothing more need be parsed.
+                run.tally.parked(&path);
+                run.parts.stop.cancel();
             }
         }
         Ok(Outcome::Pending { job, remote_id }) => {
             let others = run.release(&fresh.document_id);
             run.tally.pending(&path, &job, &remote_id, others.len());
+            for other in others {
+                if let Err(error) = run.add_target(&other, &fresh.document_id, &fresh.tags) {
+                    run.halt(Halt::Fatal(error));
+                }
+            }
         }
         Err(ParseError::Document { reason, hint }) => {
             run.failed(&fresh, &reason, hint.as_deref());
@@ -292,10 +322,12 @@ async fn parse_anew(run: &Arc<Run>, fresh: &Fresh) -> Result<Outcome, ParseError
                 &fresh.document_id,
                 fresh.source.size,
             ))?;
-            run.add_target(fresh)?;
+            run.add_target(&fresh.source, &fresh.document_id, &fresh.tags)?;
         }
         None => {}
-        Some(_) if parser.is_remote() => run.add_target(fresh)?,
+        Some(_) if parser.is_remote() => {
+            run.add_target(&fresh.source, &fresh.document_id, &fresh.tags)?
+        }
         Some(mut job) => {
             job.enter(JobState::Processing, None);
             store.save(&job)?;

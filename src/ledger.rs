@@ -156,8 +156,12 @@ impl Retry {
 pub trait Ledger: Send + Sync {
     /// The job with this id.
     fn job(&self, id: &str) -> anyhow::Result<Option<Job>>;
-    /// Inserts or replaces a job.
+    /// Inserts or replaces a job. Only the one process and task that works on it may do so.
     fn save(&self, job: &Job) -> anyhow::Result<()>;
+    /// Inserts a job unless there is one with its id; returns what is stored.
+    fn begin(&self, job: &Job) -> anyhow::Result<Job>;
+    /// Moves a job from one state to another, if it is in the first; whether it was.
+    fn transition(&self, id: &str, from: JobState, to: JobState) -> anyhow::Result<bool>;
 }
 
 /// The id of the job that parses `document` at `service`: 16 hex digits, the same every time.

@@ -159,7 +159,7 @@ impl Printer {
     /// A word to the user on stderr.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("squall: {text}");
+            say(&format!("squall: {text}"));
         }
     }
 
@@ -230,5 +230,10 @@ pub fn complain(error: &anyhow::Error) {
             message.push_str(&text);
         }
     }
-    eprintln!("squall: {message}");
+    say(&format!("squall: {message}"));
+}
+
+/// A line on stderr; that nobody may be listening there is no reason to stop.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

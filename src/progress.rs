@@ -147,7 +147,7 @@ pub struct Lines;
 impl Observer for Lines {
     fn hear(&self, event: &Event) {
         if let Some(line) = line(event) {
-            eprintln!("{line}");
+            crate::present::say(&line);
         }
     }
 }

@@ -297,15 +297,23 @@ fn spellings<T: ValueEnum>() -> String {
 
 fn token(env: &HashMap<String, String>, file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
     if let Some(token) = first(env, &ENV_TOKEN) {
-        return Ok(Some(Secret(token.to_owned())));
+        return secret(token, "STORM_API_TOKEN").map(Some);
     }
     let Some(path) = file else { return Ok(None) };
     let text = std::fs::read_to_string(path)
         .map_err(|error| usage!("cannot read the token file {}: {error}", path.display()))?;
     match text.trim() {
         "" => Err(usage!("the token file {} is empty", path.display()).into()),
-        token => Ok(Some(Secret(token.to_owned()))),
+        token => secret(token, &path.display().to_string()).map(Some),
     }
+}
+
+/// A token that can be sent in a header.
+fn secret(token: &str, from: &str) -> anyhow::Result<Secret> {
+    if token.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(Secret(token.to_owned()));
+    }
+    Err(usage!("the token in {from} holds blanks, line breaks or characters beyond ASCII").into())
 }
 
 fn read_config(path: Option<&Path>, required: bool) -> anyhow::Result<Layer> {
@@ -365,7 +373,14 @@ fn duration(name: &str, value: Option<String>) -> anyhow::Result<Option<Duration
 
 fn base_url(url: String) -> anyhow::Result<String> {
     let parsed = reqwest::Url::parse(&url)
-        .map_err(|error| usage!("STORM_API_URL '{url}' is not a URL: {error}"))?;
+        .map_err(|error| usage!("STORM_API_URL (or storm_url) is not a URL: {error}"))?;
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(usage!(
+            "STORM_API_URL (or storm_url) must not hold a user name or password: the token goes \
+             into STORM_API_TOKEN"
+        )
+        .into());
+    }
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(usage!("STORM_API_URL '{url}' must start with http:// or https://").into());
     }
@@ -447,6 +462,10 @@ mod tests {
         assert!(message(flags, &[]).contains("timeout: 'soon'"));
         assert!(message(Layer::default(), &[("SQUALL_PARSER", "magic")]).contains("storm, local"));
         assert!(message(Layer::default(), &[("STORM_API_URL", "ftp://x")]).contains("http://"));
+        let hidden = message(Layer::default(), &[("STORM_API_URL", "http://me:pw7@x")]);
+        assert!(hidden.contains("user name") && !hidden.contains("pw7"));
+        let hidden = message(Layer::default(), &[("STORM_API_TOKEN", "two\nlines7")]);
+        assert!(hidden.contains("line breaks") && !hidden.contains("lines7"));
     }
 
     #[test]

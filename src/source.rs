@@ -92,7 +92,12 @@ pub fn walk(
                 let globs = globs(&root, selection)?;
                 walk_folder(&root, globs, selection.gitignore, extensions, &mut once)
             }
-            Ok(_) => once(file(&root, &root)),
+            Ok(meta) if meta.is_file() => once(file(&root, &root)),
+            Ok(_) => once(unusable(
+                root.display().to_string(),
+                "is neither a file nor a folder".into(),
+                None,
+            )),
             Err(error) => once(missing(&root, &error)),
         };
         if !go_on {

@@ -52,8 +52,9 @@ impl Collection {
         }
         Err(usage!(
             "collection '{name}' was embedded with {was} ({fingerprint}), not with the model chosen \
-             now ({now}); choose that one with --model, take another --collection, or embed it \
-             anew: `squall remove --all -c {name}`, then `squall ingest`",
+             now ({now}); choose that one with --model, or ingest into another collection with \
+             `squall ingest -c NEW PATH` (parsed pages are reused) and then drop this one with \
+             `squall remove --all -c {name}`",
             name = self.name,
             was = self.model.name,
             fingerprint = self.model.fingerprint,

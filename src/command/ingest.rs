@@ -10,7 +10,7 @@ use crate::app;
 use crate::cli;
 use crate::error::{Error, Exit};
 use crate::ingest::{self, Event, Input, Observer, Parts, Plan, Summary};
-use crate::present::{Printer, Report};
+use crate::present::{Printer, Report, say};
 use crate::settings::Settings;
 use crate::source::{self, Selection};
 use crate::store::{Store, WriterLock};
@@ -24,6 +24,10 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
         false => Some(lock(settings)?),
         true => None,
     };
+    if args.prune {
+        // A refusal comes before the work, not after it.
+        ingest::prune(&*store, &settings.collection, &args.paths)?;
+    }
     let plan = Plan {
         collection: settings.collection.clone(),
         tags: args.tags.iter().cloned().collect(),
@@ -72,10 +76,10 @@ pub fn finish(summary: Summary, printer: &Printer) -> anyhow::Result<Exit> {
 /// Waits for this process's turn to write.
 pub fn lock(settings: &Settings) -> anyhow::Result<WriterLock> {
     WriterLock::acquire(&settings.data_dir, settings.lock_timeout, || {
-        eprintln!(
-            "squall: another squall is writing to {}, waiting for it",
-            settings.data_dir.display()
-        );
+        let dir = settings.data_dir.display();
+        say(&format!(
+            "squall: another squall is writing to {dir}, waiting for it"
+        ));
     })
 }
 

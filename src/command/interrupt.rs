@@ -4,6 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Exit;
+use crate::present::say;
 
 /// Cancels `stop` at the first signal; the store is consistent at every moment, so the second may
 /// end the process where it stands.
@@ -22,8 +23,8 @@ pub fn watch(stop: &CancellationToken, message: &'static str) -> anyhow::Result<
             if signals > 1 {
                 std::process::exit(Exit::Interrupted as i32);
             }
-            eprintln!("squall: {message}");
             stop.cancel();
+            say(&format!("squall: {message}"));
         }
     });
     Ok(())

@@ -75,9 +75,15 @@ impl Asker<'_> {
     /// One answer or error a line; blank lines are passed over.
     fn answer_lines(&self, printer: &Printer) -> anyhow::Result<Exit> {
         let (mut answered, mut refused) = (0, 0);
-        for line in std::io::stdin().lock().lines() {
+        for line in std::io::stdin().lock().split(b'\n') {
             let line = line.map_err(|error| usage!("cannot read the questions: {error}"))?;
-            let question = line.trim();
+            let Ok(question) = std::str::from_utf8(&line).map(str::trim) else {
+                refused += 1;
+                printer.json_line(&Report::Refusal {
+                    error: "the question is not valid UTF-8".into(),
+                })?;
+                continue;
+            };
             if question.is_empty() {
                 continue;
             }
@@ -148,7 +154,11 @@ fn filter(scope: &cli::Scope) -> anyhow::Result<Filter> {
     let mut path_prefixes = Vec::new();
     if let Some(prefix) = &scope.path_prefix {
         path_prefixes.push(crate::text::nfc(prefix));
-        let absolute = super::stored_path(prefix)?;
+        let mut absolute = super::stored_path(prefix)?;
+        // `papers/` must not let `papers-old` through.
+        if prefix.ends_with('/') && !absolute.ends_with('/') {
+            absolute.push('/');
+        }
         if !path_prefixes.contains(&absolute) {
             path_prefixes.push(absolute);
         }

@@ -1,6 +1,7 @@
 //! `squall serve`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,9 @@ use crate::present::Printer;
 use crate::serve::{State, router, work};
 use crate::settings::Settings;
 use crate::store::Store as _;
+
+/// How long requests and jobs under way may take after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(30);
 
 pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let parser = app::parser(settings, Retry::None, false)?;
@@ -44,11 +48,17 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
         )?;
         printer.note(&format!("listening on http://{}", listener.local_addr()?));
         let worker = tokio::spawn(work(Arc::clone(&state)));
-        axum::serve(listener, router(Arc::clone(&state)))
-            .with_graceful_shutdown(stop.clone().cancelled_owned())
-            .await
-            .context("serving HTTP")?;
-        worker.await?;
+        let serving = axum::serve(listener, router(Arc::clone(&state)))
+            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        let drained = async {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            served = async { serving.await.context("serving HTTP")?; anyhow::Ok(worker.await?) } => served?,
+            // What is not finished by then is in the ledger.
+            () = drained => {}
+        }
         printer.note("stopped; open jobs go on at the next start");
         Ok(Exit::Done)
     })

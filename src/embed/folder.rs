@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::Config;
@@ -146,7 +145,7 @@ impl Source for ModelFolder {
     fn tokenizer(&self) -> anyhow::Result<Tokenizer> {
         let json = self.folder.join("tokenizer.json");
         if json.exists() {
-            return Tokenizer::from_json(&json);
+            return Tokenizer::from_json(&json).map_err(|error| usage!("{error:#}").into());
         }
         let path = self.folder.join("vocab.txt");
         let vocabulary = std::fs::read_to_string(&path)
@@ -159,7 +158,7 @@ impl Source for ModelFolder {
     fn weights(&self) -> anyhow::Result<VarBuilder<'static>> {
         let path = self.folder.join("model.safetensors");
         let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
-            .with_context(|| format!("cannot load {}", path.display()))?;
+            .map_err(|error| usage!("cannot load {}: {error}", path.display()))?;
         let prefixed = tensors.contains_key("bert.embeddings.word_embeddings.weight");
         let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
         Ok(if prefixed {

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{Fresh, Input, Run};
 use crate::document::{DocumentId, Source};
+use crate::ledger::{JobState, job_id};
 use crate::source::{self, Found};
 
 /// Feeds new documents to the parse queue until the input or the run ends.
@@ -114,6 +115,19 @@ fn submit(run: &Run, fresh: Fresh, queue: &mpsc::Sender<Fresh>) -> anyhow::Resul
     Ok(queue.blocking_send(fresh).is_ok())
 }
 
+/// A job for bytes that came in another way has nothing left to do.
+fn close_job(run: &Run, fresh: &Fresh) -> anyhow::Result<()> {
+    let store = &run.parts.store;
+    let id = job_id(run.parts.parser.service(), &fresh.document_id);
+    if let Some(job) = store.job(&id)?
+        && job.state.is_open()
+        && !run.plan.dry_run
+    {
+        store.transition(&id, job.state, JobState::Completed)?;
+    }
+    Ok(())
+}
+
 /// The bytes are in the collection under this or another path: only the path is noted.
 fn already_in(run: &Run, fresh: Fresh) -> anyhow::Result<bool> {
     let (store, plan) = (&run.parts.store, &run.plan);
@@ -127,6 +141,7 @@ fn already_in(run: &Run, fresh: Fresh) -> anyhow::Result<bool> {
         )?;
     }
     run.release(&fresh.document_id);
+    close_job(run, &fresh)?;
     if before.is_some_and(|before| before.document_id == fresh.document_id) {
         run.tally.unchanged(&fresh.source.path);
     } else {

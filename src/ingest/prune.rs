@@ -20,7 +20,12 @@ pub fn prune(
     for root in roots {
         let absolute = crate::source::clean(&std::path::absolute(root)?);
         let prefix = nfc(&absolute.to_string_lossy());
-        let stored = store.sources(collection, &prefix)?;
+        // What came over HTTP has no file and no absolute path.
+        let stored: Vec<_> = store
+            .sources(collection, &prefix)?
+            .into_iter()
+            .filter(|known| known.source.path.starts_with('/'))
+            .collect();
         let missing: Vec<String> = stored
             .iter()
             .filter(|known| is_gone(&known.source.file))

@@ -58,18 +58,21 @@ impl StormParser {
     }
 
     async fn run(&self, work: Work<'_>) -> Result<Outcome, ParseError> {
+        if work.source.size == 0 {
+            return Err(ParseError::document("the file is empty"));
+        }
         let id = job_id(self.client.base(), work.document_id);
         let mut job = match work.ledger.job(&id)? {
             Some(job) => job,
             None => Job::new(self.client.base(), work.document_id, work.source.size),
         };
-        if !self.options.retry.covers(job.state) || job.state == JobState::Uploading {
-            self.refuse_or_reset(&mut job, work)?;
-        } else if job.state.is_failure() {
-            job = Job {
-                attempts: job.attempts,
-                ..Job::new(self.client.base(), work.document_id, work.source.size)
-            };
+        if job.state == JobState::Uploading {
+            let reason = "an earlier run ended between the upload and its answer".to_owned();
+            job.enter(JobState::Lost, Some(reason));
+            work.ledger.save(&job)?;
+        }
+        if job.state.is_failure() {
+            self.reconsider(&mut job)?;
         }
         let remote_id = match job.remote_id.clone() {
             Some(remote_id) => remote_id,
@@ -88,16 +91,15 @@ impl StormParser {
             .map(Outcome::Pages)
     }
 
-    /// Reports a job that must not be sent again, or, if the user allowed it, starts it anew.
-    fn refuse_or_reset(&self, job: &mut Job, work: Work<'_>) -> Result<(), ParseError> {
-        if job.state == JobState::Uploading {
-            let reason = "an earlier run ended between the upload and its answer".to_owned();
-            job.enter(JobState::Lost, Some(reason));
-            work.ledger.save(job)?;
-        }
+    /// Starts a failed job anew if the user allowed it, lets one with a job id be asked for once
+    /// more, which is free, and refuses the others.
+    fn reconsider(&self, job: &mut Job) -> Result<(), ParseError> {
         if self.options.retry.covers(job.state) {
             job.remote_id = None;
             job.enter(JobState::Queued, None);
+            return Ok(());
+        }
+        if job.remote_id.is_some() && !self.options.detach {
             return Ok(());
         }
         let why = job.error.clone().unwrap_or_default();
@@ -150,7 +152,7 @@ impl StormParser {
                 }
             };
             match sent {
-                Ok(Progress::Failed { reason, .. }) => {
+                Ok(Progress::Failed(reason)) => {
                     return Err(fail(job, JobState::Failed, reason, work)?);
                 }
                 Ok(Progress::Running {
@@ -171,10 +173,10 @@ impl StormParser {
                     return Err(fail(job, JobState::Lost, reason, work)?);
                 }
                 Err(fault) => {
-                    let state = if fault.answer_lost() {
-                        JobState::Lost
-                    } else {
-                        JobState::Queued
+                    let state = match &fault {
+                        fault if fault.answer_lost() => JobState::Lost,
+                        Fault::Status { .. } if fault.is_about_document() => JobState::Failed,
+                        _ => JobState::Queued,
                     };
                     job.enter(state, Some(fault.to_string()));
                     work.ledger.save(job)?;
@@ -200,8 +202,12 @@ impl StormParser {
                 () = work.stop.cancelled() => return Err(ParseError::Interrupted),
             };
             match polled {
+                Ok(Progress::Done { pages, .. }) if pages.is_empty() => {
+                    let reason = "it answered without any page".to_owned();
+                    return Err(fail(job, JobState::Failed, reason, work)?);
+                }
                 Ok(Progress::Done { pages, title, .. }) => return Ok(parsed(pages, title)),
-                Ok(Progress::Failed { reason, .. }) => {
+                Ok(Progress::Failed(reason)) => {
                     return Err(fail(job, JobState::Failed, reason, work)?);
                 }
                 Ok(Progress::NotFound(reason)) => {
@@ -271,7 +277,12 @@ impl StormParser {
                 });
                 sleep(pause, work).await
             }
-            None if fault.is_about_document() => Err(ParseError::document(fault.to_string())),
+            None if fault.is_about_document() => Err(match fault {
+                Fault::Status { .. } => {
+                    ParseError::with_hint(fault.to_string(), "--retry failed sends it again")
+                }
+                _ => ParseError::document(fault.to_string()),
+            }),
             None => Err(ParseError::Service(fault.to_string())),
         }
     }
@@ -354,7 +365,14 @@ fn parsed(pages: Vec<wire::RemotePage>, title: Option<String>) -> Parsed {
         })
         .collect();
     pages.sort_by_key(|page| page.number);
-    pages.dedup_by_key(|page| page.number);
+    pages.dedup_by(|page, before| {
+        let same = page.number == before.number;
+        if same && page.verdict == Verdict::Ok {
+            before.text = format!("{}\n\n{}", before.text, page.text);
+            before.verdict = Verdict::Ok;
+        }
+        same
+    });
     Parsed { pages, title }
 }
 

@@ -16,7 +16,7 @@ use super::{Refusal, State, UPLOAD_ROOT};
 use crate::answer::answer;
 use crate::command::query::{check_question, collection};
 use crate::document::{Answer, DocumentId, Filter, SCHEMA, Source, Tags};
-use crate::ledger::{Job, JobState, Target, job_id};
+use crate::ledger::{Job, JobState, Target};
 use crate::retrieve::retrieve;
 use crate::settings::MAX_TOP_K;
 use crate::store::JobRow;
@@ -167,38 +167,55 @@ async fn spooled(
     Ok((temporary, size, document_id))
 }
 
-/// Writes the job and where its pages go; the answer may be sent once this returns.
-fn enqueue(state: &State, source: Source, document_id: DocumentId) -> anyhow::Result<Job> {
+/// Writes the job and where its pages go; the answer may be sent once this returns. A job the
+/// worker may be at is only ever moved from a state it cannot be at work in.
+fn enqueue(state: &State, mut source: Source, document_id: DocumentId) -> anyhow::Result<Job> {
     let (store, service) = (&state.store, state.parser.service());
     let collection = state.settings.collection.clone();
-    let known = store.job(&job_id(service, &document_id))?;
-    let mut job = match known {
-        Some(job) if job.state.is_failure() && job.remote_id.is_none() => Job {
-            attempts: job.attempts,
-            ..Job::new(service, &document_id, source.size)
-        },
-        Some(job) => job,
-        None => Job::new(service, &document_id, source.size),
-    };
+    let new = Job::new(service, &document_id, source.size);
+    source.path = free_name(state, &source.path, &document_id)?;
+    let job = store.begin(&new)?;
     if store.contains(&collection, &document_id)? {
         store.attach(&collection, &document_id, &source, &Tags::new())?;
         // The document is in; its bytes need not be kept a second time.
         let _ = std::fs::remove_file(&source.file);
-        job.enter(JobState::Completed, None);
-        store.save(&job)?;
-        return Ok(job);
+        store.transition(&job.id, job.state, JobState::Completed)?;
+        return Ok(Job {
+            state: JobState::Completed,
+            ..job
+        });
     }
-    if job.state == JobState::Completed {
-        job.enter(JobState::Queued, None);
+    // What the service refused, forgot or may have billed is not sent again by a mere upload.
+    let again = job.state == JobState::Completed
+        || (job.state == JobState::Failed && !state.parser.is_remote());
+    if again {
+        store.transition(&job.id, job.state, JobState::Queued)?;
     }
-    store.save(&job)?;
     let target = Target {
         collection,
         source,
         tags: Tags::new(),
     };
     store.add_target(&job.id, &target)?;
-    Ok(job)
+    Ok(store.job(&job.id)?.unwrap_or(job))
+}
+
+/// `name`, or `name (first digits of the hash)` where another document has that name: an upload
+/// never replaces what somebody else sent.
+fn free_name(state: &State, name: &str, document_id: &DocumentId) -> anyhow::Result<String> {
+    let stored = state.store.source(&state.settings.collection, name)?;
+    let taken = stored.is_some_and(|known| known.document_id != *document_id)
+        || state.store.open_jobs()?.iter().any(|row| {
+            row.job.document_id != *document_id && row.paths.iter().any(|path| path == name)
+        });
+    if !taken {
+        return Ok(name.to_owned());
+    }
+    let digits: String = document_id.0.chars().take(8).collect();
+    Ok(match name.rsplit_once('.') {
+        Some((stem, extension)) => format!("{stem} ({digits}).{extension}"),
+        None => format!("{name} ({digits})"),
+    })
 }
 
 pub async fn job(Shared(state): Shared<Arc<State>>, Path(id): Path<String>) -> Reply<Json<Value>> {

@@ -1,6 +1,7 @@
 //! Works off the uploads behind the answers: the same ingest pipeline, one batch after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{State, UPLOAD_ROOT};
 use crate::document::{DocumentId, Tags};
@@ -8,6 +9,9 @@ use crate::ingest::{self, Input, Parts, Plan};
 use crate::ledger::Target;
 use crate::settings::IndexChoice;
 use crate::store::WriterLock;
+
+/// When to look again at jobs that could not be done, for want of the service or of a turn.
+const AGAIN: Duration = Duration::from_secs(30);
 
 impl State {
     /// A server keeps the graph loaded, so `auto` means the graph here.
@@ -27,6 +31,7 @@ pub async fn work(state: Arc<State>) {
         }
         tokio::select! {
             () = state.bell.notified() => {}
+            () = tokio::time::sleep(AGAIN) => {}
             () = state.stop.cancelled() => return,
         }
     }

@@ -73,7 +73,7 @@ impl EmbeddedStore {
         let before = self.manifest(&collection.uid);
         let rows = (0..vectors.len()).map(|index| (vectors.at(index), vectors.chunk(index)));
         let graph = Graph::build(vectors.len(), rows);
-        let name = format!("{}-{}", collection.uid, collection.generation);
+        let name = format!("{}-{}", collection.uid, unique());
         graph.dump(&folder, &name)?;
         let mut checksums = Vec::new();
         for path in graph_files(&folder, &name) {
@@ -174,6 +174,12 @@ impl EmbeddedStore {
             .filter_map(|path| Some(std::fs::metadata(path).ok()?.len()))
             .sum()
     }
+}
+
+/// Never the name of files that are in use.
+fn unique() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    format!("{:x}", now.map_or(0, |now| now.as_nanos()))
 }
 
 fn trusted(manifest: &Manifest, collection: &Collection) -> anyhow::Result<()> {

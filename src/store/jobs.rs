@@ -1,11 +1,11 @@
 //! The ledger in SQLite: a row is durable when a method returns.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::JobRow;
 use super::sqlite::EmbeddedStore;
 use crate::document::DocumentId;
-use crate::ledger::{Job, JobState, Ledger, Target};
+use crate::ledger::{Job, JobState, Ledger, Target, timestamp};
 
 const COLUMNS: &str = "id, service, hash, state, remote_id, attempts, error, size, pages, \
                        created_at, updated_at";
@@ -19,33 +19,43 @@ impl Ledger for EmbeddedStore {
     }
 
     fn save(&self, job: &Job) -> anyhow::Result<()> {
-        self.write(|tx| {
-            tx.prepare_cached(
-                "INSERT INTO jobs (id, service, hash, state, remote_id, attempts, error, size,
-                                   pages, created_at, updated_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-                 ON CONFLICT (id) DO UPDATE SET state = ?4, remote_id = ?5, attempts = ?6,
-                     error = ?7, size = ?8, pages = ?9, updated_at = ?11",
-            )?
-            .execute(params![
-                job.id,
-                job.service,
-                job.document_id.0,
-                job.state.as_str(),
-                job.remote_id,
-                job.attempts,
-                job.error,
-                job.size as i64,
-                job.pages,
-                job.created_at,
-                job.updated_at
-            ])?;
-            Ok(())
-        })
+        self.write(|tx| insert(tx, job))
+    }
+
+    fn begin(&self, job: &Job) -> anyhow::Result<Job> {
+        self.begin_job(job)
+    }
+
+    fn transition(&self, id: &str, from: JobState, to: JobState) -> anyhow::Result<bool> {
+        self.move_job(id, from, to)
     }
 }
-
 impl EmbeddedStore {
+    pub(super) fn begin_job(&self, job: &Job) -> anyhow::Result<Job> {
+        self.write(|tx| {
+            let known = tx
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?
+                .query_row([&job.id], stored_job)
+                .optional()?;
+            if let Some(known) = known {
+                return Ok(known);
+            }
+            insert(tx, job)?;
+            Ok(job.clone())
+        })
+    }
+
+    pub(super) fn move_job(&self, id: &str, from: JobState, to: JobState) -> anyhow::Result<bool> {
+        self.write(|tx| {
+            let changed = tx.execute(
+                "UPDATE jobs SET state = ?3, error = NULL, updated_at = ?4
+                 WHERE id = ?1 AND state = ?2",
+                params![id, from.as_str(), to.as_str(), timestamp()],
+            )?;
+            Ok(changed == 1)
+        })
+    }
+
     pub(super) fn find_open_jobs(&self) -> anyhow::Result<Vec<JobRow>> {
         let jobs: Vec<Job> = {
             let db = self.db();
@@ -69,6 +79,11 @@ impl EmbeddedStore {
     pub(super) fn save_target(&self, job: &str, target: &Target) -> anyhow::Result<()> {
         let json = serde_json::to_string(target)?;
         self.write(|tx| {
+            // A path wants the pages of its latest bytes only.
+            tx.execute(
+                "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2 AND job_id <> ?3",
+                params![target.collection, target.source.path, job],
+            )?;
             tx.prepare_cached(
                 "INSERT OR REPLACE INTO job_targets (job_id, collection, path, target)
                  VALUES (?1, ?2, ?3, ?4)",
@@ -99,6 +114,30 @@ impl EmbeddedStore {
             paths,
         })
     }
+}
+
+fn insert(tx: &Transaction<'_>, job: &Job) -> anyhow::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO jobs (id, service, hash, state, remote_id, attempts, error, size,
+                                   pages, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                 ON CONFLICT (id) DO UPDATE SET state = ?4, remote_id = ?5, attempts = ?6,
+                     error = ?7, size = ?8, pages = ?9, updated_at = ?11",
+    )?
+    .execute(params![
+        job.id,
+        job.service,
+        job.document_id.0,
+        job.state.as_str(),
+        job.remote_id,
+        job.attempts,
+        job.error,
+        job.size as i64,
+        job.pages,
+        job.created_at,
+        job.updated_at
+    ])?;
+    Ok(())
 }
 
 fn stored_job(row: &Row<'_>) -> rusqlite::Result<Job> {

@@ -180,6 +180,7 @@ impl EmbeddedStore {
 
     fn graph_or_warn(&self, collection: &Collection) -> Option<Arc<super::graph::LoadedGraph>> {
         self.graph(collection).unwrap_or_else(|error| {
+            self.forget_graph(&collection.uid);
             tracing::warn!(
                 "the HNSW graph is not used ({error:#}); `squall optimize` makes it anew"
             );
@@ -302,10 +303,15 @@ impl EmbeddedStore {
         let Some(collection) = self.find_collection(&collection.name)? else {
             return Ok(Refreshed::default());
         };
+        let (chunks, ..) = self.lag(&collection, 0)?;
+        let too_many = |number: u64| number > LAG.max(chunks / 10);
         let file = self.vector_file(&collection);
         let covers = file.as_ref().map_or(0, |file| file.covers);
-        let (chunks, late, dead) = self.lag(&collection, covers)?;
-        let too_many = |missing: u64| missing > LAG.max(chunks / 10);
+        let (_, late, _) = self.lag(&collection, covers)?;
+        let dead = match &file {
+            Some(file) => self.dead_in(file, &collection)?,
+            None => 0,
+        };
         let mut refreshed = Refreshed {
             chunks,
             ..Refreshed::default()
@@ -314,20 +320,67 @@ impl EmbeddedStore {
             self.write_vectors(&collection)?;
             refreshed.vectors_rebuilt = true;
         }
-        if chunks < graph_from as u64 {
-            return Ok(refreshed);
-        }
-        let (graph_covers, graph_chunks) = self.graph_extent(&collection).unwrap_or((0, 0));
-        let (_, newer, _) = self.lag(&collection, graph_covers)?;
-        let gone = (graph_chunks + newer).saturating_sub(chunks);
-        let file = self.vector_file(&collection);
-        if let Some(file) = file
-            && (force || graph_chunks == 0 || too_many(newer) || too_many(gone))
-        {
-            self.build_graph(&collection, &file)?;
-            refreshed.graph_rebuilt = true;
+        refreshed.graph_rebuilt = self.refresh_graph(&collection, chunks, graph_from, force)?;
+        if refreshed.vectors_rebuilt || refreshed.graph_rebuilt {
+            self.bury(&collection)?;
         }
         Ok(refreshed)
+    }
+
+    /// Builds the graph where it lags too far; whether it did. Small collections have none.
+    fn refresh_graph(
+        &self,
+        collection: &Collection,
+        chunks: u64,
+        graph_from: usize,
+        force: bool,
+    ) -> anyhow::Result<bool> {
+        if chunks < graph_from as u64 {
+            self.forget_graph(&collection.uid);
+            return Ok(false);
+        }
+        let (covers, held) = self.graph_extent(collection).unwrap_or((0, 0));
+        let (_, newer, _) = self.lag(collection, covers)?;
+        let gone = (held + newer).saturating_sub(chunks);
+        let most = LAG.max(chunks / 10);
+        match self.vector_file(collection) {
+            Some(file) if force || held == 0 || newer > most || gone > most => {
+                self.build_graph(collection, &file)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Dead chunks that still stand in the vector file.
+    fn dead_in(&self, file: &VectorFile, collection: &Collection) -> anyhow::Result<u64> {
+        let dead = self.tombstones(collection)?;
+        Ok(dead
+            .iter()
+            .filter(|&&chunk| file.vector(chunk).is_some())
+            .count() as u64)
+    }
+
+    /// Forgets the dead chunks that no derived file can hold any more: those both files cover and
+    /// were made without. A graph older than the vector file keeps them all.
+    fn bury(&self, collection: &Collection) -> anyhow::Result<()> {
+        let Some(file) = self.vector_file(collection) else {
+            return Ok(());
+        };
+        let graph_is_older = self
+            .graph_extent(collection)
+            .is_some_and(|(covers, _)| covers < file.covers);
+        if graph_is_older {
+            return Ok(());
+        }
+        let dead = self.tombstones(collection)?;
+        self.write(|tx| {
+            let mut delete = tx.prepare_cached("DELETE FROM tombstones WHERE chunk_id = ?1")?;
+            for chunk in dead.iter().filter(|&&chunk| file.vector(chunk).is_none()) {
+                delete.execute([chunk])?;
+            }
+            Ok(())
+        })
     }
 
     /// Copies the collection's vectors into a new vector file, from one snapshot of the database.
@@ -351,12 +404,6 @@ impl EmbeddedStore {
             &self.vector_path(&now.uid),
         )?;
         tx.commit()?;
-        // The new file holds no dead chunk; a graph may, so keep those it still covers.
-        let graph_covers = self.graph_extent(&now).map_or(0, |(covers, _)| covers);
-        db.execute(
-            "DELETE FROM tombstones WHERE collection_id = ?1 AND chunk_id > ?2 AND chunk_id <= ?3",
-            params![now.id, graph_covers, covers],
-        )?;
         Ok(())
     }
 }

@@ -53,9 +53,13 @@ impl EmbeddedStore {
 
     /// Opens the store if it exists.
     pub fn open_existing(data_dir: &Path) -> anyhow::Result<Option<Self>> {
-        match Self::database(data_dir).exists() {
-            true => Self::open(data_dir).map(Some),
-            false => Ok(None),
+        let path = Self::database(data_dir);
+        match path.try_exists() {
+            Ok(true) => Self::open(data_dir).map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => {
+                Err(Error::Store(format!("cannot look at {}: {error}", path.display())).into())
+            }
         }
     }
 

@@ -68,7 +68,12 @@ fn a_stream_of_questions_goes_on_after_a_bad_one() {
             .unwrap()
             .contains("10001 characters")
     );
-    home.run_with(&["query", "-"], b"\xFF\xFE\n").expect(2);
+    let ran = home
+        .run_with(&["query", "-"], b"\xFF\xFE\nWho approved the budget?\n")
+        .expect(3);
+    let lines = ran.json();
+    assert!(lines[0]["error"].as_str().unwrap().contains("UTF-8"));
+    assert_eq!(lines[1]["answered"], true);
 }
 
 #[test]
@@ -81,7 +86,17 @@ fn files_that_are_not_there_or_not_readable() {
         .unwrap();
     assert_eq!(summary["indexed"], 1);
     assert_eq!(summary["failed"][0]["reason"], "no such file or folder");
+    let made = std::process::Command::new("mkfifo")
+        .arg(home.path().join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    let summary = home.json(&["ingest", "pipe"], 3).pop().unwrap();
+    assert_eq!(
+        summary["failed"][0]["reason"],
+        "is neither a file nor a folder"
+    );
     complains(&home, &["ingest"], 2, "required");
+    complains(&home, &["status", ""], 2, "is not a path");
     complains(
         &home,
         &["ingest", "--files-from", "nolist"],

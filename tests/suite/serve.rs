@@ -124,6 +124,17 @@ fn upload_watch_ask_and_stop() {
             .count(),
         0
     );
+    // Another file of the same name replaces nothing.
+    let manual = std::fs::read(fixture("documents/sensor-manual.pdf")).unwrap();
+    let (_, other) = service.upload("minutes.pdf", &manual);
+    let done = service.wait(other["job_id"].as_str().unwrap(), "completed");
+    let name = done["documents"][0].as_str().unwrap();
+    assert!(
+        name.starts_with("minutes (") && name.ends_with(").pdf"),
+        "{name}"
+    );
+    let status = home.json(&["status"], 0);
+    assert_eq!(status[0]["collections"][0]["documents"], 2);
     // The command line reads the same store while the server runs.
     home.run(&["query", "Who approved the maintenance budget?"])
         .expect(0);

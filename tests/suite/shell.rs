@@ -26,6 +26,18 @@ fn a_closed_pipe_is_success() {
 }
 
 #[test]
+fn nobody_listening_on_stderr_is_no_reason_to_stop() {
+    let home = Home::new();
+    for i in 0..30 {
+        home.write(&format!("{i}.txt"), format!("document number {i}"));
+    }
+    let mut child = home.spawn(&mut home.command(&["ingest", "docs"]));
+    drop(child.stderr.take());
+    let ran = Ran::from(child.wait_with_output().unwrap()).expect(0);
+    assert!(ran.stdout.starts_with("30 documents"), "{}", ran.stdout);
+}
+
+#[test]
 fn version_help_completions_and_manual() {
     let home = Home::new();
     let version = home.run(&["--version"]).expect(0).stdout;

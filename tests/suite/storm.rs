@@ -351,10 +351,72 @@ fn refusals_and_forgotten_jobs_end_as_failures_of_that_document() {
         reasons[2].contains("415") && reasons[2].contains("unsupported thing"),
         "{reasons:?}"
     );
-    // The first two are not sent again by themselves; the third never was taken.
-    server.script(vec![v1_job("REQUESTED")], vec![v1_done("third")]);
+    // None is sent again by itself; the second, which has a job id, is asked for once more.
+    server.script(vec![], vec![Reply::fixture("v1_not_found.json")]);
     home.run(&args).expect(3);
-    assert_eq!(server.uploads(), 4);
+    assert_eq!(server.uploads(), 3);
+    server.script(
+        vec![v1_job("REQUESTED"); 3],
+        vec![v1_done("first"), v1_done("second"), v1_done("third")],
+    );
+    home.run(&[&args[..], &["--retry", "failed"]].concat())
+        .expect(0);
+    assert_eq!(server.uploads(), 6);
+}
+
+#[test]
+fn a_gateway_in_between_cannot_lose_or_repeat_a_job() {
+    let server = Server::new(
+        vec![v1_job("REQUESTED"), Reply::status(504, "gateway time-out")],
+        vec![Reply::status(404, "<html>default backend</html>")],
+    );
+    let home = Home::with_storm(&server);
+    home.write("a.pdf", "a");
+    home.write("b.pdf", "b");
+    let args = [&FAST[..], &["-j", "1"]].concat();
+    home.run(&args).expect(3);
+    let status = home.json(&["status"], 0);
+    let states = &status[0]["jobs_by_state"];
+    assert_eq!(
+        (&states["submitted"], &states["lost"]),
+        (&1.into(), &1.into()),
+        "{states}"
+    );
+    server.script(vec![], vec![v1_done("still there")]);
+    home.run(&args).expect(3);
+    assert_eq!(server.uploads(), 2);
+    home.run(&["query", "still there"]).expect(0);
+}
+
+#[test]
+fn empty_files_and_answers_without_pages_fail() {
+    let done = r#"{"result_type":"SUCCESS","success":{"job_id":"j-1","state":"COMPLETED"}}"#;
+    let server = Server::new(vec![v1_job("REQUESTED")], vec![Reply::json(done)]);
+    let home = Home::with_storm(&server);
+    home.write("empty.pdf", "");
+    home.write("full.pdf", "x");
+    let summary = home.json(&FAST, 3).pop().unwrap();
+    let failed = summary["failed"].to_string();
+    assert!(
+        failed.contains("the file is empty") && failed.contains("without any page"),
+        "{failed}"
+    );
+}
+
+#[test]
+fn copies_of_a_detached_document_are_collected_too() {
+    let server = Server::new(vec![v1_job("REQUESTED")], vec![v1_done("one text")]);
+    let home = Home::with_storm(&server);
+    home.write("a.pdf", "same");
+    home.write("b.pdf", "same");
+    home.run(&[&FAST[..], &["--detach"]].concat()).expect(0);
+    home.run(&["status", "--wait", "--poll-interval", "10ms"])
+        .expect(0);
+    let status = home.json(&["status", "-d"], 0);
+    assert_eq!(
+        status[0]["documents"][0]["paths"].as_array().unwrap().len(),
+        2
+    );
 }
 
 #[test]
@@ -400,6 +462,9 @@ fn many_documents_are_under_way_at_once() {
     let args = [&FAST[..], &["-j", "8"]].concat();
     let summary = home.json(&args, 0).pop().unwrap();
     assert_eq!(summary["indexed"], 8);
-    // One after the other the uploads alone would take 3.2 seconds.
-    assert!(summary["seconds"].as_f64().unwrap() < 3.0, "{summary}");
+    assert!(
+        (2..=8).contains(&server.most_uploading()),
+        "{}",
+        server.most_uploading()
+    );
 }

@@ -76,6 +76,8 @@ struct Script {
     /// Given again and again once `polls` is empty.
     polls_forever: Option<Reply>,
     seen: Vec<Request>,
+    uploading: usize,
+    most_uploading: usize,
     complaints: Vec<String>,
 }
 
@@ -143,6 +145,11 @@ impl Server {
             .count()
     }
 
+    /// Most uploads that waited for their answer at the same time.
+    pub fn most_uploading(&self) -> usize {
+        self.script.lock().unwrap().most_uploading
+    }
+
     /// Polls of real jobs.
     pub fn polls(&self) -> usize {
         let seen = self.requests();
@@ -176,10 +183,13 @@ fn serve(stream: TcpStream, script: &Mutex<Script>) {
         let reply = {
             let mut script = script.lock().unwrap();
             let reply = choose(&mut script, &request, authorised);
-            script.seen.push(request);
+            script.uploading += usize::from(request.method == "POST");
+            script.most_uploading = script.most_uploading.max(script.uploading);
+            script.seen.push(request.clone());
             reply
         };
         std::thread::sleep(reply.delay);
+        script.lock().unwrap().uploading -= usize::from(request.method == "POST");
         if reply.cut || write_reply(&mut writer, &reply).is_err() {
             return;
         }

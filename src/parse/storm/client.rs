@@ -20,8 +20,10 @@ const MAX_ANSWER: usize = 256 << 20;
 /// Bytes read from the file at a time.
 const PIECE: usize = 64 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest silence while an answer arrives.
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
+/// Longest call that sends no file.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest silence during an upload, while the file goes out or the answer is awaited.
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// Where the two generations live when no URL is set.
 const DEFAULT_V1: &str = "https://live-storm-apis-parse-router.sionic.im";
 const DEFAULT_V2: &str = "https://storm-apis.sionic.im/parse-router";
@@ -64,6 +66,7 @@ pub enum Fault {
         status: StatusCode,
         body: String,
         retry_after: Option<Duration>,
+        upload: bool,
     },
     #[error("the service's answer cannot be read ({problem}){}", quoted(.body))]
     Unreadable {
@@ -81,6 +84,14 @@ impl Fault {
         match self {
             Fault::AnswerLost(_) => true,
             Fault::Unreadable { upload, .. } => *upload,
+            // A gateway says this also when the service has the file but was slow to answer.
+            Fault::Status { status, upload, .. } => {
+                *upload
+                    && matches!(
+                        *status,
+                        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
+                    )
+            }
             _ => false,
         }
     }
@@ -106,7 +117,9 @@ impl Fault {
     fn heals(&self) -> bool {
         match self {
             Fault::Unreachable { .. } | Fault::Broken(_) => true,
-            Fault::Status { status, .. } => status.is_server_error() || !self.is_about_document(),
+            Fault::Status { status, .. } => {
+                status.is_server_error() || (status.is_client_error() && !self.is_about_document())
+            }
             Fault::Unreadable { upload, .. } => !upload,
             _ => false,
         }
@@ -178,7 +191,6 @@ impl Client {
         let http = reqwest::Client::builder()
             .user_agent(concat!("squall/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
             // A redirect would send the token and the document elsewhere.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
@@ -220,12 +232,14 @@ impl Client {
     /// Asks for a job that does not exist: v1 says so in its envelope.
     async fn probe(&self) -> Result<Api, Fault> {
         let url = format!("{}/{}/{PROBE_JOB}", self.base, Api::V1.job_path());
-        let response = self.send(self.http.get(url)).await?;
+        let response = self.get(url).await?;
         let status = response.status();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(refused(response).await);
         }
-        let body = text(response).await.map_err(Fault::AnswerLost)?;
+        let body = text(response)
+            .await
+            .map_err(|cause| self.unreachable(cause))?;
         Ok(if wire::is_envelope(&body) {
             Api::V1
         } else {
@@ -237,7 +251,7 @@ impl Client {
     pub async fn reach(&self) -> Result<Reach, Fault> {
         let api = self.api().await?;
         let url = format!("{}/{}/{PROBE_JOB}", self.base, api.job_path());
-        let response = self.send(self.http.get(url)).await?;
+        let response = self.get(url).await?;
         if response.status().is_server_error() {
             return Err(refused(response).await);
         }
@@ -297,20 +311,29 @@ impl Client {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.push(remote_id);
         }
-        let response = self.send(self.http.get(url)).await;
-        // Asking again costs nothing, so a broken connection is only that.
-        let response = response.map_err(|fault| match fault {
-            Fault::AnswerLost(cause) => self.unreachable(cause),
-            other => other,
-        })?;
+        let response = self.get(url).await?;
         if response.status() == StatusCode::NOT_FOUND {
-            let body = text(response).await.unwrap_or_default();
-            return Ok(wire::read(api, &body)
-                .ok()
-                .filter(|answer| matches!(answer, Progress::NotFound(_)))
-                .unwrap_or_else(|| Progress::NotFound(format!("404{}", quoted(&body)))));
+            let fault = refused(response).await;
+            // Only the service itself can say that a job is gone; a gateway in between cannot.
+            return match &fault {
+                Fault::Status { body, .. } => match wire::read(api, body) {
+                    Ok(answer @ Progress::NotFound(_)) => Ok(answer),
+                    _ => Err(fault),
+                },
+                _ => Err(fault),
+            };
         }
         self.answer(api, response, false).await
+    }
+
+    /// A call that changes nothing: asking again costs nothing, so a broken connection is only
+    /// that.
+    async fn get(&self, url: impl reqwest::IntoUrl) -> Result<Response, Fault> {
+        let request = self.http.get(url).timeout(CALL_TIMEOUT);
+        self.send(request).await.map_err(|fault| match fault {
+            Fault::AnswerLost(cause) => self.unreachable(cause),
+            other => other,
+        })
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Fault> {
@@ -334,7 +357,11 @@ impl Client {
 
     async fn answer(&self, api: Api, response: Response, upload: bool) -> Result<Progress, Fault> {
         if !response.status().is_success() {
-            return Err(refused(response).await);
+            let mut fault = refused(response).await;
+            if let Fault::Status { upload: sent, .. } = &mut fault {
+                *sent = upload;
+            }
+            return Err(fault);
         }
         let body = text(response).await.map_err(|cause| match upload {
             true => Fault::AnswerLost(cause),
@@ -366,6 +393,10 @@ async fn relay(
         tokio::select! {
             response = &mut request => return response,
             Ok(()) = sent.changed() => progress(*sent.borrow_and_update()),
+            () = tokio::time::sleep(STALL_TIMEOUT) => {
+                let seconds = STALL_TIMEOUT.as_secs();
+                return Err(Fault::AnswerLost(format!("no sign of life for {seconds} s")));
+            }
         }
     }
 }
@@ -381,6 +412,7 @@ async fn refused(response: Response) -> Fault {
         status,
         body: text(response).await.unwrap_or_default(),
         retry_after,
+        upload: false,
     }
 }
 
@@ -444,6 +476,7 @@ mod tests {
             status: StatusCode::from_u16(code).unwrap(),
             body: String::new(),
             retry_after,
+            upload: false,
         }
     }
 

@@ -42,19 +42,14 @@ pub struct RemotePage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// Under way; unknown states count as this.
-    Running {
-        job: Option<String>,
-        state: String,
-    },
+    Running { job: Option<String>, state: String },
     Done {
         job: Option<String>,
         pages: Vec<RemotePage>,
         title: Option<String>,
     },
-    Failed {
-        job: Option<String>,
-        reason: String,
-    },
+    /// For good, with the service's reason.
+    Failed(String),
     /// The service does not know the job.
     NotFound(String),
 }
@@ -125,16 +120,14 @@ fn progress(job: RemoteJob, envelope_error: Option<String>) -> Progress {
             pages: job.pages.unwrap_or_default(),
             title: job.title.filter(|title| !title.trim().is_empty()),
         },
-        "FAILED" | "ERROR" => Progress::Failed {
-            job: id,
-            reason: job
-                .error
+        "FAILED" | "ERROR" => Progress::Failed(
+            job.error
                 .as_ref()
                 .and_then(words)
                 .or_else(|| job.message.as_ref().and_then(words))
                 .or(envelope_error)
                 .unwrap_or_else(|| "no reason given".into()),
-        },
+        ),
         _ => Progress::Running { job: id, state },
     }
 }
@@ -144,7 +137,7 @@ fn refusal(reason: String) -> Progress {
     if reason.to_lowercase().contains("not found") {
         Progress::NotFound(reason)
     } else {
-        Progress::Failed { job: None, reason }
+        Progress::Failed(reason)
     }
 }
 
@@ -181,7 +174,7 @@ mod tests {
             let done = read(api, &fixture(&format!("{version}_completed.json"))).unwrap();
             assert!(matches!(done, Progress::Done { ref pages, .. } if !pages.is_empty()));
             let failed = read(api, &fixture(&format!("{version}_failed.json"))).unwrap();
-            assert!(matches!(failed, Progress::Failed { ref reason, .. } if !reason.is_empty()));
+            assert!(matches!(failed, Progress::Failed(ref reason) if !reason.is_empty()));
         }
     }
 
