@@ -18,7 +18,9 @@ const MOST_QUOTES: usize = 3;
 const GOOD_SHARE: f32 = 0.72;
 /// Share of the question's terms (weighted by rarity) one sentence must hold, when the semantic
 /// arm does not vouch for it.
-const ENOUGH_TERMS: f32 = 0.34;
+const ENOUGH_TERMS: f32 = 0.45;
+/// What a term counts that stands not in the sentence but beside it, in the same chunk.
+const NEARBY: f32 = 0.4;
 /// Cosine from which the built-in model vouches for a sentence without shared terms.
 const ENOUGH_COSINE: f32 = 0.45;
 /// Part of the semantic arm in a sentence's score.
@@ -40,14 +42,12 @@ pub fn answer(
     let start = std::time::Instant::now();
     let mut candidates = candidates(&retrieved.hits);
     score(&mut candidates, embedder, question, &retrieved)?;
+    candidates.retain(Candidate::fits);
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut citations = Vec::new();
     let mut best = None;
     for candidate in candidates {
-        let good = match best {
-            None => candidate.fits(),
-            Some(best) => candidate.fits() && candidate.score >= best * GOOD_SHARE,
-        };
+        let good = best.is_none_or(|best| candidate.score >= best * GOOD_SHARE);
         if !good || citations.len() == MOST_QUOTES {
             break;
         }
@@ -149,10 +149,14 @@ fn score(
         None => Vec::new(),
     };
     for (index, candidate) in candidates.iter_mut().enumerate() {
+        let around: HashSet<String> = terms(&candidate.hit.text).into_iter().collect();
         let found: f32 = weights
             .iter()
-            .filter(|(term, _)| held[index].contains(**term))
-            .map(|(_, weight)| weight)
+            .map(|(term, weight)| match held[index].contains(*term) {
+                true => *weight,
+                false if around.contains(*term) => NEARBY * weight,
+                false => 0.0,
+            })
             .sum();
         candidate.coverage = if total > 0.0 { found / total } else { 0.0 };
         candidate.cosine = match (&retrieved.vector, vectors.get(index)) {

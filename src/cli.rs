@@ -111,6 +111,9 @@ pub struct Ingest {
     /// Respect .gitignore and .ignore files
     #[arg(long)]
     pub gitignore: bool,
+    /// Walk into folders that are symbolic links
+    #[arg(short = 'L', long)]
+    pub follow: bool,
     /// Drop documents whose file below the given folders is gone
     #[arg(long, requires = "paths")]
     pub prune: bool,

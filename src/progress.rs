@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::ingest::{Event, Observer};
+use crate::text::count;
 
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(120);
@@ -170,7 +171,8 @@ fn line(event: &Event) -> Option<String> {
             ..
         } => {
             let verb = if *replaced { "replaced" } else { "indexed" };
-            format!("{verb} {path} ({pages} pages, {chunks} chunks)")
+            let (pages, chunks) = (count(*pages as u64, "page"), count(*chunks as u64, "chunk"));
+            format!("{verb} {path} ({pages}, {chunks})")
         }
         Event::Pending {
             path,

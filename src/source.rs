@@ -21,6 +21,8 @@ pub struct Selection {
     pub include: Vec<String>,
     pub exclude: Vec<String>,
     pub gitignore: bool,
+    /// Walk into folders that are symbolic links.
+    pub follow: bool,
 }
 
 /// One thing found.
@@ -90,7 +92,7 @@ pub fn walk(
         let go_on = match std::fs::metadata(&root) {
             Ok(meta) if meta.is_dir() => {
                 let globs = globs(&root, selection)?;
-                walk_folder(&root, globs, selection.gitignore, extensions, &mut once)
+                walk_folder(&root, globs, selection, extensions, &mut once)
             }
             Ok(meta) if meta.is_file() => once(file(&root, &root)),
             Ok(_) => once(unusable(
@@ -110,10 +112,11 @@ pub fn walk(
 fn walk_folder(
     root: &Path,
     globs: Override,
-    gitignore: bool,
+    selection: &Selection,
     extensions: &[&str],
     take: &mut dyn FnMut(Found) -> bool,
 ) -> bool {
+    let gitignore = selection.gitignore;
     let walker = WalkBuilder::new(root)
         .standard_filters(false)
         // An --include would let hidden files through the walker's own rule.
@@ -123,7 +126,7 @@ fn walk_folder(
         .ignore(gitignore)
         .parents(gitignore)
         .require_git(false)
-        .follow_links(true)
+        .follow_links(selection.follow)
         .overrides(globs)
         .sort_by_file_name(std::ffi::OsStr::cmp)
         .build();
@@ -131,19 +134,12 @@ fn walk_folder(
         let found = match entry {
             Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => continue,
             Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
-                let path = entry.path();
-                let extension = path
-                    .extension()
-                    .map(|e| e.to_string_lossy().to_lowercase())
-                    .unwrap_or_default();
-                if extensions.contains(&extension.as_str()) {
-                    file(root, path)
-                } else {
-                    Found::Unsupported {
-                        path: path.display().to_string(),
-                    }
-                }
+                in_folder(root, entry.path(), extensions)
             }
+            Ok(entry) if entry.path_is_symlink() => match linked(root, entry.path(), extensions) {
+                Some(found) => found,
+                None => continue,
+            },
             // Sockets, pipes and devices hold no documents.
             Ok(_) => continue,
             Err(error) => match walk_error(root, &error) {
@@ -160,6 +156,35 @@ fn walk_folder(
 
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
+}
+
+/// A file met in a folder.
+fn in_folder(root: &Path, path: &Path, extensions: &[&str]) -> Found {
+    let extension = path
+        .extension()
+        .map(|e| e.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    if extensions.contains(&extension.as_str()) {
+        file(root, path)
+    } else {
+        Found::Unsupported {
+            path: path.display().to_string(),
+        }
+    }
+}
+
+/// A symbolic link met without `follow`: to a file it is as good as the file, to a folder it may
+/// lead out of what the user named.
+fn linked(root: &Path, path: &Path, extensions: &[&str]) -> Option<Found> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Some(in_folder(root, path, extensions)),
+        Ok(meta) if meta.is_dir() => {
+            tracing::info!("not following {}: --follow does", path.display());
+            None
+        }
+        Ok(_) => None,
+        Err(error) => Some(missing(path, &error)),
+    }
 }
 
 /// A link that leads back up is no loss; all else is worth a word.
@@ -318,6 +343,29 @@ mod tests {
     }
 
     #[test]
+    fn linked_files_are_taken_and_linked_folders_only_on_demand() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tree());
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("out")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("b.pdf"), dir.path().join("b.pdf")).unwrap();
+        let mut selection = Selection {
+            paths: vec![dir.path().into()],
+            ..Selection::default()
+        };
+        assert_eq!(names(&selection), ["b.pdf"]);
+        selection.follow = true;
+        assert_eq!(
+            names(&selection),
+            [
+                "b.pdf",
+                "out/a/x.txt",
+                "out/a/y.PDF",
+                "out/b.pdf",
+                "? z.bin"
+            ]
+        );
+    }
+
+    #[test]
     fn globs_include_and_exclude() {
         let dir = tree();
         let select = |include: &[&str], exclude: &[&str]| {
@@ -326,7 +374,7 @@ mod tests {
                 paths: vec![dir.path().into()],
                 include: owned(include),
                 exclude: owned(exclude),
-                gitignore: false,
+                ..Selection::default()
             })
         };
         assert_eq!(select(&["*.txt"], &[]), ["a/x.txt"]);

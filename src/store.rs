@@ -3,7 +3,9 @@
 
 #[cfg(test)]
 mod contract;
+mod derived;
 mod documents;
+mod embedded;
 mod graph;
 mod jobs;
 mod lock;

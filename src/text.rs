@@ -152,6 +152,14 @@ pub fn byte_of_char(text: &str, index: usize) -> usize {
         .map_or(text.len(), |(byte, _)| byte)
 }
 
+/// `1 page`, `2 pages`.
+pub fn count(number: u64, word: &str) -> String {
+    match number {
+        1 => format!("1 {word}"),
+        _ => format!("{number} {word}s"),
+    }
+}
+
 /// `text` on one line: every run of blanks is one space.
 pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -200,6 +208,12 @@ mod tests {
                 "Body text that goes on for long."
             ]
         );
+    }
+
+    #[test]
+    fn numbers_read_naturally() {
+        assert_eq!(count(1, "page"), "1 page");
+        assert_eq!(count(0, "page"), "0 pages");
     }
 
     #[test]

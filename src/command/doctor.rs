@@ -9,6 +9,7 @@ use crate::error::Exit;
 use crate::present::{Check, Printer, Report};
 use crate::settings::Settings;
 use crate::store::{EmbeddedStore, Store as _};
+use crate::text::count;
 
 pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let checks = vec![
@@ -58,8 +59,10 @@ fn store(settings: &Settings) -> Check {
             .iter()
             .fold((0, 0), |(d, c), row| (d + row.documents, c + row.chunks));
         Ok(format!(
-            "{} collections, {documents} documents, {chunks} chunks",
-            rows.len()
+            "{}, {}, {}",
+            count(rows.len() as u64, "collection"),
+            count(documents, "document"),
+            count(chunks, "chunk")
         ))
     };
     Check::of("index", open(), |error| {

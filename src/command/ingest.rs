@@ -93,6 +93,7 @@ fn selection(args: &cli::Ingest) -> anyhow::Result<Selection> {
         include: args.include.clone(),
         exclude: args.exclude.clone(),
         gitignore: args.gitignore,
+        follow: args.follow,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::store::{Entry, IndexedChunk};
 use crate::terms::terms;
 
 /// Chunks handed to the model at once: enough for every core, few enough to report and to stop.
-const BATCH: usize = 32;
+const BATCH: usize = 16;
 
 /// Stands in for the tokenizer on pages the model cannot read: BERT's English vocabulary would
 /// take Korean apart into jamo, and cut it into chunks of a line each. Multilingual tokenizers
@@ -81,7 +81,12 @@ impl Indexer {
         let (read, unread): (Vec<&Page>, Vec<&Page>) = pages
             .filter(|page| page.verdict != Verdict::Garbled)
             .partition(|page| embedder.understands(&page.text));
-        let count = |text: &str| embedder.count_tokens(text);
+        let stop = &self.run.parts.stop;
+        // Once the run is stopped the result is thrown away, so do not tokenize a large page for it.
+        let count = |text: &str| match stop.is_cancelled() {
+            true => 1,
+            false => embedder.count_tokens(text),
+        };
         let chunks = self.split(&read, &count);
         let Some(mut indexed) = self.embed(&fresh, chunks)? else {
             return Ok(None);

@@ -2,6 +2,7 @@
 //! before each side effect, so the same bytes are never uploaded twice.
 
 mod client;
+mod fault;
 mod wire;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub use client::{Client, Reach};
 pub use wire::Api;
 
-use self::client::Fault;
+use self::fault::{Backoff, Fault};
 use self::wire::Progress;
 use super::{Outcome, ParseError, Parser, Step, Work};
 use crate::document::{Page, Parsed, Verdict};
@@ -132,7 +133,7 @@ impl StormParser {
         };
         let path = &work.source.path;
         let name = path.rsplit('/').next().unwrap_or(path);
-        let mut pauses = client::Backoff::default();
+        let mut pauses = Backoff::default();
         loop {
             job.attempts += 1;
             job.enter(JobState::Uploading, None);
@@ -195,7 +196,7 @@ impl StormParser {
         let api = self.api(work).await?;
         let start = Instant::now();
         let mut interval = self.options.poll_interval;
-        let mut pauses = client::Backoff::default();
+        let mut pauses = Backoff::default();
         loop {
             let polled = tokio::select! {
                 polled = self.client.poll(api, remote_id) => polled,
@@ -214,7 +215,7 @@ impl StormParser {
                     return Err(fail(job, JobState::Expired, reason, work)?);
                 }
                 Ok(Progress::Running { state, .. }) => {
-                    pauses = client::Backoff::default();
+                    pauses = Backoff::default();
                     if job.state != JobState::Processing {
                         job.enter(JobState::Processing, None);
                         work.ledger.save(job)?;
@@ -247,7 +248,7 @@ impl StormParser {
     }
 
     async fn api(&self, work: Work<'_>) -> Result<Api, ParseError> {
-        let mut pauses = client::Backoff::default();
+        let mut pauses = Backoff::default();
         loop {
             match self.client.api().await {
                 Ok(api) => return Ok(api),
@@ -260,7 +261,7 @@ impl StormParser {
     async fn pause_or_fail(
         &self,
         fault: Fault,
-        pauses: &mut client::Backoff,
+        pauses: &mut Backoff,
         work: Work<'_>,
     ) -> Result<(), ParseError> {
         if fault.answer_lost() {

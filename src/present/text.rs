@@ -7,7 +7,7 @@ use super::{Check, OptimizeReport, RemoveReport, Report, StatusReport};
 use crate::document::Answer;
 use crate::ingest::Summary;
 use crate::store::{CollectionRow, DocumentRow, JobRow};
-use crate::text::one_line;
+use crate::text::{count, one_line};
 
 /// Failures listed in a summary; `status` has them all.
 const MOST_FAILURES: usize = 20;
@@ -31,6 +31,9 @@ pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
 /// What to say on stderr beside a report, so that stdout stays data.
 pub fn note(report: &Report) -> Option<&'static str> {
     match report {
+        Report::Answer(answer) if answer.retrieved_context.is_empty() => {
+            Some("no answer: no passage matches the question and the filters")
+        }
         Report::Answer(answer) if !answer.answered => Some("no answer in these documents"),
         Report::Ingest(summary) if summary.interrupted => {
             Some("stopped; run the same command again to go on, nothing is done twice")
@@ -80,6 +83,9 @@ fn ingest(summary: &Summary, out: &mut dyn Write) -> Result<()> {
     ];
     for (number, word) in further.iter().filter(|(number, _)| *number > 0) {
         write!(out, ", {number} {word}")?;
+    }
+    if summary.interrupted {
+        write!(out, ", interrupted")?;
     }
     writeln!(out, " ({:.1} s)", summary.seconds)?;
     pages_to_mind(summary, out)?;
@@ -276,13 +282,6 @@ fn short(path: &str) -> &str {
         .unwrap_or(path)
 }
 
-fn count(number: u64, word: &str) -> String {
-    match number {
-        1 => format!("1 {word}"),
-        _ => format!("{number} {word}s"),
-    }
-}
-
 fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} bytes"),
@@ -297,8 +296,6 @@ mod tests {
 
     #[test]
     fn numbers_read_naturally() {
-        assert_eq!(count(1, "page"), "1 page");
-        assert_eq!(count(0, "page"), "0 pages");
         assert_eq!(size(999), "999 bytes");
         assert_eq!(size(123_456), "123 kB");
         assert_eq!(size(12_345_678), "12 MB");

@@ -1,0 +1,236 @@
+//! Derived files of a collection: the vector file and the graph. When they are used, when they are
+//! made anew, which dead chunks they may still hold.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rusqlite::{Connection, params};
+
+use super::sqlite::{EmbeddedStore, find_collection};
+use super::vectors::{self, VectorFile};
+use super::{Collection, Refreshed};
+
+/// Derived files are made anew when more than this many chunks, and a tenth of all, are missing
+/// from them or dead in them.
+const LAG: u64 = 256;
+
+impl EmbeddedStore {
+    fn vector_path(&self, uid: &str) -> PathBuf {
+        self.data_dir.join("vectors").join(format!("{uid}.vec"))
+    }
+
+    /// Bytes of the derived files.
+    pub(super) fn derived_bytes(&self, uid: &str) -> u64 {
+        let flat = std::fs::metadata(self.vector_path(uid)).map_or(0, |meta| meta.len());
+        flat + self.graph_bytes(uid)
+    }
+
+    pub(super) fn forget_derived(&self, collection: &Collection) {
+        // Gone already is as good; a leftover names a uid no collection has.
+        let _ = std::fs::remove_file(self.vector_path(&collection.uid));
+        self.forget_graph(&collection.uid);
+        self.vector_cache().remove(&collection.id);
+    }
+
+    fn vector_cache(
+        &self,
+    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<i64, Arc<VectorFile>>> {
+        self.vector_files
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The vector file, mapped once for each generation of it; `None` where there is none to use.
+    /// A damaged one is reported once and left out: its vectors are read from the database.
+    pub(super) fn vector_file(&self, collection: &Collection) -> Option<Arc<VectorFile>> {
+        let mut cache = self.vector_cache();
+        let path = self.vector_path(&collection.uid);
+        match VectorFile::open(&path, collection) {
+            Ok(Some(opened)) => {
+                let cached = cache.get(&collection.id);
+                if let Some(cached) = cached.filter(|c| c.generation == opened.generation) {
+                    return Some(Arc::clone(cached));
+                }
+                let opened = Arc::new(opened);
+                cache.insert(collection.id, Arc::clone(&opened));
+                Some(opened)
+            }
+            Ok(None) => None,
+            Err(error) => {
+                tracing::warn!(
+                    "the vector file {} is not used ({error:#}); the next ingest or `squall \
+                     optimize` makes it anew",
+                    path.display()
+                );
+                None
+            }
+        }
+    }
+
+    /// Compares the checksums of every derived file.
+    ///
+    /// # Errors
+    /// The first file that is damaged.
+    pub fn check_derived(&self) -> anyhow::Result<()> {
+        for row in self.collection_rows()? {
+            let Some(collection) = self.find_collection(&row.collection)? else {
+                continue;
+            };
+            let path = self.vector_path(&collection.uid);
+            VectorFile::open(&path, &collection)
+                .and_then(|file| file.map_or(Ok(()), |file| file.verify()))
+                .with_context(|| format!("the vector file {} cannot be used", path.display()))?;
+            self.graph(&collection)?;
+        }
+        Ok(())
+    }
+
+    /// Vectors of the collection, those beyond `covers`, and the dead chunks.
+    pub(super) fn lag(
+        &self,
+        collection: &Collection,
+        covers: i64,
+    ) -> anyhow::Result<(u64, u64, u64)> {
+        let db = self.db();
+        let mut statement = db.prepare_cached(
+            "SELECT count(*), coalesce(sum(k.id > ?2), 0),
+                    (SELECT count(*) FROM tombstones WHERE collection_id = ?1)
+             FROM chunks k JOIN vectors v ON v.chunk_id = k.id WHERE k.collection_id = ?1",
+        )?;
+        Ok(statement.query_row(params![collection.id, covers], |row| {
+            let count = |index| row.get::<_, i64>(index).map(|n| n as u64);
+            Ok((count(0)?, count(1)?, count(2)?))
+        })?)
+    }
+
+    pub(super) fn refresh_derived(
+        &self,
+        collection: &Collection,
+        graph_from: usize,
+        force: bool,
+    ) -> anyhow::Result<Refreshed> {
+        let Some(collection) = self.find_collection(&collection.name)? else {
+            return Ok(Refreshed::default());
+        };
+        let (chunks, ..) = self.lag(&collection, 0)?;
+        let too_many = |number: u64| number > LAG.max(chunks / 10);
+        let file = self.vector_file(&collection);
+        let covers = file.as_ref().map_or(0, |file| file.covers);
+        let (_, late, _) = self.lag(&collection, covers)?;
+        let dead = match &file {
+            Some(file) => self.dead_in(file, &collection)?,
+            None => 0,
+        };
+        let mut refreshed = Refreshed {
+            chunks,
+            ..Refreshed::default()
+        };
+        if force || too_many(late) || too_many(dead) || (file.is_none() && chunks > 0) {
+            self.write_vectors(&collection)?;
+            refreshed.vectors_rebuilt = true;
+        }
+        refreshed.graph_rebuilt = self.refresh_graph(&collection, chunks, graph_from, force)?;
+        if refreshed.vectors_rebuilt || refreshed.graph_rebuilt {
+            self.bury(&collection)?;
+        }
+        Ok(refreshed)
+    }
+
+    /// Builds the graph where it lags too far; whether it did. Small collections have none.
+    fn refresh_graph(
+        &self,
+        collection: &Collection,
+        chunks: u64,
+        graph_from: usize,
+        force: bool,
+    ) -> anyhow::Result<bool> {
+        if chunks < graph_from as u64 {
+            self.forget_graph(&collection.uid);
+            return Ok(false);
+        }
+        let (covers, held) = self.graph_extent(collection).unwrap_or((0, 0));
+        let (_, newer, _) = self.lag(collection, covers)?;
+        let gone = (held + newer).saturating_sub(chunks);
+        let most = LAG.max(chunks / 10);
+        match self.vector_file(collection) {
+            Some(file) if force || held == 0 || newer > most || gone > most => {
+                self.build_graph(collection, &file)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Dead chunks that still stand in the vector file.
+    fn dead_in(&self, file: &VectorFile, collection: &Collection) -> anyhow::Result<u64> {
+        let dead = self.tombstones(collection)?;
+        Ok(dead
+            .iter()
+            .filter(|&&chunk| file.vector(chunk).is_some())
+            .count() as u64)
+    }
+
+    /// Forgets the dead chunks that no derived file can hold any more: those both files cover and
+    /// were made without. A graph older than the vector file keeps them all.
+    fn bury(&self, collection: &Collection) -> anyhow::Result<()> {
+        let Some(file) = self.vector_file(collection) else {
+            return Ok(());
+        };
+        let graph_is_older = self
+            .graph_extent(collection)
+            .is_some_and(|(covers, _)| covers < file.covers);
+        if graph_is_older {
+            return Ok(());
+        }
+        let dead = self.tombstones(collection)?;
+        self.write(|tx| {
+            let mut delete = tx.prepare_cached("DELETE FROM tombstones WHERE chunk_id = ?1")?;
+            for chunk in dead.iter().filter(|&&chunk| file.vector(chunk).is_none()) {
+                delete.execute([chunk])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Copies the collection's vectors into a new vector file, from one snapshot of the database.
+    fn write_vectors(&self, collection: &Collection) -> anyhow::Result<()> {
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        let Some(now) = find_collection(&tx, &collection.name)? else {
+            return Ok(());
+        };
+        let (count, covers): (i64, i64) = tx.query_row(
+            "SELECT count(v.chunk_id), coalesce(max(k.id), 0)
+             FROM chunks k LEFT JOIN vectors v ON v.chunk_id = k.id WHERE k.collection_id = ?1",
+            [now.id],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        write_rows(
+            &tx,
+            &now,
+            covers,
+            count as usize,
+            &self.vector_path(&now.uid),
+        )?;
+        tx.commit()?;
+        Ok(())
+    }
+}
+
+fn write_rows(
+    db: &Connection,
+    collection: &Collection,
+    covers: i64,
+    count: usize,
+    path: &Path,
+) -> anyhow::Result<()> {
+    let mut statement = db.prepare_cached(
+        "SELECT k.id, v.vector FROM chunks k JOIN vectors v ON v.chunk_id = k.id
+         WHERE k.collection_id = ?1 ORDER BY k.id",
+    )?;
+    let mut rows = statement
+        .query_map([collection.id], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .map(|row| row.map_err(anyhow::Error::from));
+    vectors::write(path, collection, covers, count, &mut rows)
+}

@@ -1,0 +1,126 @@
+//! [`EmbeddedStore`] as a [`Store`]: each method names the file that does the work.
+
+use super::sqlite::EmbeddedStore;
+use super::{
+    Collection, CollectionRow, DocumentRow, Entry, JobRow, ModelIdentity, Refreshed, Scored, Store,
+    StoredSource,
+};
+use crate::document::{DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
+use crate::ledger::Target;
+use crate::settings::IndexChoice;
+
+impl Store for EmbeddedStore {
+    fn collection(&self, name: &str) -> anyhow::Result<Option<Collection>> {
+        self.find_collection(name)
+    }
+
+    fn open_collection(&self, name: &str, model: &ModelIdentity) -> anyhow::Result<Collection> {
+        self.create_or_check(name, model)
+    }
+
+    fn drop_collection(&self, name: &str) -> anyhow::Result<bool> {
+        self.delete_collection(name)
+    }
+
+    fn put(&self, entry: &Entry) -> anyhow::Result<bool> {
+        self.put_entry(entry)
+    }
+
+    fn attach(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        source: &Source,
+        tags: &Tags,
+    ) -> anyhow::Result<bool> {
+        self.attach_source(collection, document, source, tags)
+    }
+
+    fn remove(&self, collection: &str, paths: &[String]) -> anyhow::Result<usize> {
+        self.remove_paths(collection, paths)
+    }
+
+    fn source(&self, collection: &str, path: &str) -> anyhow::Result<Option<StoredSource>> {
+        self.find_source(collection, path)
+    }
+
+    fn sources(&self, collection: &str, prefix: &str) -> anyhow::Result<Vec<StoredSource>> {
+        self.find_sources(collection, prefix)
+    }
+
+    fn contains(&self, collection: &str, document: &DocumentId) -> anyhow::Result<bool> {
+        self.has_document(collection, document)
+    }
+
+    fn parsed(
+        &self,
+        document: &DocumentId,
+        service: &str,
+        parser: &str,
+    ) -> anyhow::Result<Option<Parsed>> {
+        self.find_parsed(document, service, parser)
+    }
+
+    fn page(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        number: u32,
+    ) -> anyhow::Result<Option<Page>> {
+        self.find_page(collection, document, number)
+    }
+
+    fn lexical(
+        &self,
+        collection: &Collection,
+        terms: &[String],
+        filter: &Filter,
+        k: usize,
+    ) -> anyhow::Result<Vec<Scored>> {
+        self.bm25(collection, terms, filter, k)
+    }
+
+    fn nearest(
+        &self,
+        collection: &Collection,
+        query: &[f32],
+        filter: &Filter,
+        k: usize,
+        index: IndexChoice,
+    ) -> anyhow::Result<Vec<Scored>> {
+        self.cosine(collection, query, filter, k, index)
+    }
+
+    fn hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>> {
+        self.find_hits(chunks)
+    }
+
+    fn refresh(
+        &self,
+        collection: &Collection,
+        graph_from: usize,
+        force: bool,
+    ) -> anyhow::Result<Refreshed> {
+        self.refresh_derived(collection, graph_from, force)
+    }
+
+    fn collections(&self) -> anyhow::Result<Vec<CollectionRow>> {
+        self.collection_rows()
+    }
+
+    fn documents(&self, collection: &str, prefix: &str) -> anyhow::Result<Vec<DocumentRow>> {
+        self.document_rows(collection, prefix)
+    }
+
+    fn open_jobs(&self) -> anyhow::Result<Vec<JobRow>> {
+        self.find_open_jobs()
+    }
+
+    fn job_row(&self, id: &str) -> anyhow::Result<Option<JobRow>> {
+        self.find_job_row(id)
+    }
+
+    fn add_target(&self, job: &str, target: &Target) -> anyhow::Result<()> {
+        self.save_target(job, target)
+    }
+}
