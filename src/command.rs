@@ -6,7 +6,7 @@ mod ingest;
 mod interrupt;
 mod man;
 mod optimize;
-pub mod query;
+mod query;
 mod remove;
 mod serve;
 mod status;

@@ -275,6 +275,7 @@ async fn parse_one(run: &Arc<Run>, fresh: Fresh, done: &mpsc::Sender<Ready>) {
     };
     match outcome {
         Ok(Outcome::Pages(parsed)) => {
+            run.tally.parsed(&path);
             let ready = Ready { fresh, parsed };
             if done.send(ready).await.is_err() {
                 // Indexing has ended, and said why; nothing more need be parsed.

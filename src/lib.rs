@@ -11,6 +11,7 @@
 
 pub mod answer;
 pub mod app;
+pub mod ask;
 pub mod chunk;
 pub mod cli;
 pub mod command;

@@ -206,6 +206,19 @@ impl Observer for Told {
             tracing::debug!("an event was not printed: {error:#}");
         }
     }
+
+    fn say(&self, line: &str) {
+        match &self.progress {
+            Some(progress) => progress.say(line),
+            None => say(line),
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(progress) = &self.progress {
+            progress.finish();
+        }
+    }
 }
 
 fn write_json<T: Serialize>(inner: &T) -> anyhow::Result<()> {

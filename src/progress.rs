@@ -60,11 +60,6 @@ impl Bars {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-
-    fn say(&self, line: String) {
-        // Only fails when stderr is gone, and then there is nobody to tell.
-        let _ = self.all.println(line);
-    }
 }
 
 impl Default for Bars {
@@ -81,6 +76,7 @@ impl Observer for Bars {
             Event::Started { path, .. } | Event::Parsing { path } => {
                 self.with(path, |bar| bar.set_message("parsing"));
             }
+            Event::Parsed { path } => self.with(path, |bar| bar.set_message("parsed")),
             Event::Uploading { path, sent, total } => self.with(path, |bar| {
                 bar.set_message(format!("uploading {} of {} kB", sent / 1000, total / 1000));
             }),
@@ -104,24 +100,29 @@ impl Observer for Bars {
             }),
             Event::Failed { path, reason, .. } => {
                 self.finish(path);
-                self.say(format!("failed: {path}: {reason}"));
+                self.say(&format!("failed: {path}: {reason}"));
             }
             Event::Indexed { path, .. }
             | Event::Skipped { path, .. }
             | Event::Pending { path, .. }
             | Event::WouldIngest { path, .. }
             | Event::Parked { path } => self.finish(path),
-            Event::Pruned { path } => self.say(format!("pruned: {path}")),
+            Event::Pruned { path } => self.say(&format!("pruned: {path}")),
         }
     }
-}
 
-impl Drop for Bars {
-    fn drop(&mut self) {
-        for bar in self.documents().values() {
+    fn say(&self, line: &str) {
+        // Only fails when stderr is gone, and then there is nobody to tell.
+        let _ = self.all.println(line);
+    }
+
+    fn finish(&self) {
+        for (_, bar) in self.documents().drain() {
             bar.finish_and_clear();
         }
         self.overall.finish_and_clear();
+        // As above.
+        let _ = self.all.clear();
     }
 }
 
@@ -148,9 +149,15 @@ pub struct Lines;
 impl Observer for Lines {
     fn hear(&self, event: &Event) {
         if let Some(line) = line(event) {
-            crate::present::say(&line);
+            self.say(&line);
         }
     }
+
+    fn say(&self, line: &str) {
+        crate::present::say(line);
+    }
+
+    fn finish(&self) {}
 }
 
 fn line(event: &Event) -> Option<String> {

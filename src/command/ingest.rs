@@ -46,14 +46,17 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
         stop: CancellationToken::new(),
     };
     let mut summary = block_on(async {
-        interrupt::watch(&parts.stop, "stopping; press Ctrl-C again to stop at once")?;
+        interrupt::watch(
+            &parts.stop,
+            Arc::clone(&parts.observer),
+            "stopping; press Ctrl-C again to stop at once",
+        )?;
         ingest::run(&parts, &plan, Input::Selection(selection)).await
     })?;
     if args.prune && !summary.interrupted {
         summary.pruned = prune(&*parts.store, &plan, &args.paths, &parts.observer)?;
     }
-    // Clears the bars before the summary is printed.
-    drop(parts);
+    parts.observer.finish();
     finish(summary, printer)
 }
 

@@ -1,14 +1,20 @@
 //! Ctrl-C and SIGTERM: once stops taking new work, twice leaves at once.
 
+use std::sync::Arc;
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Exit;
-use crate::present::say;
+use crate::ingest::Observer;
 
 /// Cancels `stop` at the first signal; the store is consistent at every moment, so the second may
 /// end the process where it stands.
-pub fn watch(stop: &CancellationToken, message: &'static str) -> anyhow::Result<()> {
+pub fn watch(
+    stop: &CancellationToken,
+    observer: Arc<dyn Observer>,
+    message: &'static str,
+) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let stop = stop.clone();
@@ -24,7 +30,7 @@ pub fn watch(stop: &CancellationToken, message: &'static str) -> anyhow::Result<
                 std::process::exit(Exit::Interrupted as i32);
             }
             stop.cancel();
-            say(&format!("squall: {message}"));
+            observer.say(&format!("squall: {message}"));
         }
     });
     Ok(())

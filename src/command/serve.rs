@@ -44,6 +44,7 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
             })?;
         interrupt::watch(
             &stop,
+            printer.log_observer(),
             "finishing what is under way; press Ctrl-C again to stop at once",
         )?;
         printer.note(&format!("listening on http://{}", listener.local_addr()?));

@@ -145,9 +145,14 @@ fn collect(
             graph_from: settings.hnsw_min_chunks,
         };
         let summary = block_on(async {
-            interrupt::watch(&parts.stop, "stopping; the jobs go on at the service")?;
+            interrupt::watch(
+                &parts.stop,
+                Arc::clone(&parts.observer),
+                "stopping; the jobs go on at the service",
+            )?;
             ingest::run(&parts, &plan, Input::Jobs(jobs)).await
         })?;
+        parts.observer.finish();
         if let Some(error) = ingest::verdict(&summary) {
             return Err(error.into());
         }

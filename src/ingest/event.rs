@@ -15,45 +15,42 @@ use crate::store::Entry;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// One more file was found; how many so far.
-    Found {
-        documents: u64,
-    },
+    Found { documents: u64 },
     /// No more files will be found.
-    AllFound {
-        documents: u64,
-    },
-    Started {
-        path: String,
-        bytes: u64,
-    },
-    Parsing {
-        path: String,
-    },
-    Uploading {
-        path: String,
-        sent: u64,
-        total: u64,
-    },
+    AllFound { documents: u64 },
+    /// It is new, and next to be parsed.
+    Started { path: String, bytes: u64 },
+    /// The built-in parser is at it.
+    Parsing { path: String },
+    /// The pages are there and wait to be embedded.
+    Parsed { path: String },
+    /// Bytes of it have gone to the service.
+    Uploading { path: String, sent: u64, total: u64 },
+    /// The service gave it a job id.
     Submitted {
         path: String,
         job: String,
         remote_id: String,
     },
+    /// The service said how it stands.
     Waiting {
         path: String,
         state: String,
         seconds: f64,
     },
+    /// The service did not answer as it should; it is asked again after a pause.
     Retrying {
         path: String,
         reason: String,
         seconds: f64,
     },
+    /// Chunks of it are embedded.
     Embedding {
         path: String,
         chunks: usize,
         of: usize,
     },
+    /// It is stored.
     Indexed {
         path: String,
         document_id: String,
@@ -65,10 +62,7 @@ pub enum Event {
         replaced: bool,
     },
     /// Nothing to do; `reason` is `unchanged` or `same content`.
-    Skipped {
-        path: String,
-        reason: &'static str,
-    },
+    Skipped { path: String, reason: &'static str },
     /// Uploaded, to be collected later.
     Pending {
         path: String,
@@ -76,10 +70,8 @@ pub enum Event {
         remote_id: String,
     },
     /// A dry run would take it in.
-    WouldIngest {
-        path: String,
-        bytes: u64,
-    },
+    WouldIngest { path: String, bytes: u64 },
+    /// It has no pages, for this reason.
     Failed {
         path: String,
         reason: String,
@@ -87,13 +79,9 @@ pub enum Event {
         hint: Option<String>,
     },
     /// Left for the next run.
-    Parked {
-        path: String,
-    },
+    Parked { path: String },
     /// Its file is gone and so is the document.
-    Pruned {
-        path: String,
-    },
+    Pruned { path: String },
 }
 
 impl Event {
@@ -107,6 +95,7 @@ impl Event {
                 | Event::Waiting { .. }
                 | Event::Embedding { .. }
                 | Event::Parsing { .. }
+                | Event::Parsed { .. }
         )
     }
 }
@@ -114,6 +103,10 @@ impl Event {
 /// Hears of events, from several threads.
 pub trait Observer: Send + Sync {
     fn hear(&self, event: &Event);
+    /// Passes on a word that is no event.
+    fn say(&self, line: &str);
+    /// Clears what is drawn, before the summary is printed.
+    fn finish(&self);
 }
 
 /// A document that has no pages, and why.
@@ -123,6 +116,16 @@ pub struct FailedDocument {
     pub reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// A document whose pages can be collected later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PendingJob {
+    pub path: String,
+    /// For `squall status JOB`.
+    pub job: String,
+    /// The service's own id.
+    pub remote_id: String,
 }
 
 /// How an ingest went.
@@ -153,6 +156,7 @@ pub struct Summary {
     pub pruned: u64,
     /// Uploaded and left at the service.
     pub pending: u64,
+    pub pending_jobs: Vec<PendingJob>,
     /// Left for the next run.
     pub parked: u64,
     /// What a dry run would take in.
@@ -226,6 +230,11 @@ impl Tally {
     pub fn started(&self, source: &Source) {
         let (path, bytes) = (source.path.clone(), source.size);
         self.tell(Event::Started { path, bytes }, |_| ());
+    }
+
+    pub fn parsed(&self, path: &str) {
+        let path = path.to_owned();
+        self.observer.hear(&Event::Parsed { path });
     }
 
     pub fn step(&self, path: &str, step: Step) {
@@ -314,13 +323,19 @@ impl Tally {
     }
 
     pub fn pending(&self, path: &str, job: &str, remote_id: &str, copies: usize) {
-        let event = Event::Pending {
+        let left = PendingJob {
             path: path.to_owned(),
             job: job.to_owned(),
             remote_id: remote_id.to_owned(),
         };
+        let event = Event::Pending {
+            path: left.path.clone(),
+            job: left.job.clone(),
+            remote_id: left.remote_id.clone(),
+        };
         self.tell(event, |summary| {
             summary.pending += 1;
+            summary.pending_jobs.push(left);
             summary.skipped += copies as u64;
         });
     }

@@ -90,6 +90,12 @@ fn ingest(summary: &Summary, out: &mut dyn Write) -> Result<()> {
     writeln!(out, " ({:.1} s)", summary.seconds)?;
     pages_to_mind(summary, out)?;
     sent(summary, out)?;
+    for left in &summary.pending_jobs {
+        writeln!(out, "job {}  {}", left.job, short(&left.path))?;
+    }
+    if !summary.pending_jobs.is_empty() {
+        writeln!(out, "`squall status --wait` collects them")?;
+    }
     for failed in summary.failed.iter().take(MOST_FAILURES) {
         writeln!(out, "failed: {}: {}", short(&failed.path), failed.reason)?;
         if let Some(hint) = &failed.hint {

@@ -13,11 +13,9 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Refusal, State, UPLOAD_ROOT};
-use crate::answer::answer;
-use crate::command::query::{check_question, collection};
+use crate::ask::{Asker, open_collection};
 use crate::document::{Answer, DocumentId, Filter, SCHEMA, Source, Tags};
 use crate::ledger::{Job, JobState, Target};
-use crate::retrieve::retrieve;
 use crate::settings::MAX_TOP_K;
 use crate::store::JobRow;
 
@@ -66,19 +64,16 @@ pub async fn query(
 }
 
 fn ask(state: &State, question: &str, top_k: usize) -> anyhow::Result<Answer> {
-    check_question(question)?;
     let (store, embedder) = (&*state.store, &*state.embedder);
-    let collection = collection(store, &state.settings.collection, embedder)?;
-    let retrieved = retrieve(
+    let asker = Asker {
         store,
         embedder,
-        &collection,
-        question,
-        &Filter::default(),
+        collection: open_collection(store, &state.settings.collection, embedder)?,
+        filter: Filter::default(),
         top_k,
-        state.index(),
-    )?;
-    answer(store, embedder, &collection, question, retrieved)
+        index: state.index(),
+    };
+    asker.ask(question)
 }
 
 /// Takes a file and answers at once; the work goes on behind.

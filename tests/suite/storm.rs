@@ -409,7 +409,12 @@ fn copies_of_a_detached_document_are_collected_too() {
     let home = Home::with_storm(&server);
     home.write("a.pdf", "same");
     home.write("b.pdf", "same");
-    home.run(&[&FAST[..], &["--detach"]].concat()).expect(0);
+    let ran = home.run(&[&FAST[..], &["--detach"]].concat()).expect(0);
+    assert!(
+        ran.stdout.contains("job ") && ran.stdout.contains("status --wait"),
+        "{}",
+        ran.stdout
+    );
     home.run(&["status", "--wait", "--poll-interval", "10ms"])
         .expect(0);
     let status = home.json(&["status", "-d"], 0);
