@@ -24,7 +24,7 @@ const CONFIG: &str = r#"{"vocab_size":30522,"hidden_size":384,"num_hidden_layers
 
 static FACTS: LazyLock<Facts> = LazyLock::new(|| Facts {
     name: "minilm".into(),
-    // The weights' bytes stand behind this line: change them and it must change.
+    // Stands for the bytes of the weights: a test holds the two together.
     fingerprint: "all-minilm-l6-v2/int8-1/mean/256".into(),
     dimension: 384,
     max_tokens: 256,
@@ -82,4 +82,28 @@ fn floats(view: &TensorView<'_>) -> Vec<f32> {
         .chunks_exact(4)
         .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever changes the weights or the vocabulary must change the fingerprint too, or stores
+    /// would mix vectors of two models.
+    #[test]
+    fn the_fingerprint_stands_for_these_bytes() {
+        let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex()[..16].to_owned();
+        assert_eq!(
+            (
+                FACTS.fingerprint.as_str(),
+                hash(WEIGHTS).as_str(),
+                hash(VOCABULARY.as_bytes()).as_str()
+            ),
+            (
+                "all-minilm-l6-v2/int8-1/mean/256",
+                "7ca7d11604792de8",
+                "29a772c92cf4b7bc"
+            )
+        );
+    }
 }

@@ -121,7 +121,7 @@ fn pages_to_mind(summary: &Summary, out: &mut dyn Write) -> Result<()> {
     if summary.unembedded_chunks > 0 {
         writeln!(
             out,
-            "{} in a script model {} does not know: found by words, not by meaning",
+            "{} not in English, which is what model {} reads: found by their words",
             count(summary.unembedded_chunks, "chunk"),
             summary.model
         )?;
