@@ -32,10 +32,21 @@ pub mod store;
 pub mod terms;
 pub mod text;
 
-/// What `--version` adds to the version number.
+/// What `--version` prints: the version, the model inside, what the program was built for.
 pub fn build_facts() -> &'static str {
-    concat!(
-        env!("CARGO_PKG_VERSION"),
-        "\nmodel: all-MiniLM-L6-v2, int8, 384 dimensions, 256 tokens (built in)"
-    )
+    use std::env::consts::{ARCH, OS};
+    static FACTS: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        let profile = if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        };
+        format!(
+            "{}\nmodel: all-MiniLM-L6-v2, int8, 384 dimensions, 256 tokens (built in)\n\
+             build: {profile}, {ARCH}, {OS}\nstore: SQLite {}, parsers: local, storm (API v1, v2)",
+            env!("CARGO_PKG_VERSION"),
+            rusqlite::version()
+        )
+    });
+    &FACTS
 }

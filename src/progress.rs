@@ -26,7 +26,7 @@ impl Bars {
         let all = MultiProgress::new();
         let overall = all.add(ProgressBar::new(0));
         overall.set_style(style(
-            "{bar:24.cyan/dim} {pos}/{len} documents  {elapsed} {msg}",
+            "{pos}/{len} documents  {elapsed}  {wide_bar:.cyan/dim}",
         ));
         overall.enable_steady_tick(TICK);
         Self {
@@ -40,7 +40,7 @@ impl Bars {
         let mut documents = self.documents();
         let bar = documents.entry(path.to_owned()).or_insert_with(|| {
             let bar = self.all.add(ProgressBar::new_spinner());
-            bar.set_style(style("  {spinner} {prefix}  {msg}"));
+            bar.set_style(style("  {spinner} {prefix}  {wide_msg}"));
             bar.set_prefix(name(path));
             bar.enable_steady_tick(TICK);
             bar
