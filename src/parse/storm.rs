@@ -164,6 +164,7 @@ impl StormParser {
                     job: Some(remote_id),
                     ..
                 }) => {
+                    progress(work.source.size);
                     job.remote_id = Some(remote_id.clone());
                     job.enter(JobState::Submitted, None);
                     work.ledger.save(job)?;
