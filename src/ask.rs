@@ -67,7 +67,7 @@ pub fn check_question(question: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// A usage error when there is none of that name, or it was made with another model.
-pub fn open_collection(
+pub fn collection_to_ask(
     store: &dyn Store,
     name: &str,
     embedder: &dyn Embedder,

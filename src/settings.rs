@@ -1,5 +1,7 @@
 //! Settings: flag > environment > file > default, merged by one pure function and validated.
 
+mod values;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use self::values::{base_url, duration, named, within};
+pub use self::values::{parse_pages, parse_tag};
 use crate::cli::{Command, Global, Parsing};
 use crate::error::Error;
 use crate::usage;
@@ -138,8 +142,8 @@ pub struct Settings {
 
 /// Most chunks one question may ask for.
 pub const MAX_TOP_K: usize = 1000;
-/// Exact search answers below this many chunks as fast as the graph (see DESIGN: 100,000 vectors
-/// scan in 8-12 ms, the graph needs 1.7 ms and seconds to load).
+/// Below this many chunks an exact scan is fast enough: a prototype scanned 100,000 vectors in
+/// 8-12 ms, where the graph took 1.7 ms but seconds to load.
 const HNSW_MIN_CHUNKS: usize = 20_000;
 
 /// Environment names, ours first, aliases after.
@@ -332,80 +336,6 @@ fn read_config(path: Option<&Path>, required: bool) -> anyhow::Result<Layer> {
         .with_context(|| format!("the configuration file {} is not valid", path.display()))
 }
 
-fn named(collection: String) -> anyhow::Result<String> {
-    let fine = !collection.trim().is_empty()
-        && collection.chars().count() <= 100
-        && !collection.chars().any(char::is_control);
-    if !fine {
-        return Err(
-            usage!("a collection name has 1 to 100 characters and no control characters").into(),
-        );
-    }
-    Ok(crate::text::nfc(&collection))
-}
-
-fn within(
-    name: &str,
-    value: Option<usize>,
-    low: usize,
-    high: usize,
-) -> anyhow::Result<Option<usize>> {
-    match value {
-        Some(value) if !(low..=high).contains(&value) => {
-            Err(usage!("{name} is {value}, it must be {low} to {high}").into())
-        }
-        other => Ok(other),
-    }
-}
-
-/// `2`, `2s`, `500ms`, `1m 30s`: a bare number is seconds.
-fn duration(name: &str, value: Option<String>) -> anyhow::Result<Option<Duration>> {
-    let Some(text) = value else { return Ok(None) };
-    let parsed = match text.trim().parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-        Err(_) => humantime::parse_duration(text.trim()).ok(),
-    };
-    match parsed {
-        Some(duration) if !duration.is_zero() => Ok(Some(duration)),
-        _ => Err(usage!("{name}: '{text}' is not a positive time, write 2s, 500ms or 10m").into()),
-    }
-}
-
-fn base_url(url: String) -> anyhow::Result<String> {
-    let parsed = reqwest::Url::parse(&url)
-        .map_err(|error| usage!("STORM_API_URL (or storm_url) is not a URL: {error}"))?;
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(usage!(
-            "STORM_API_URL (or storm_url) must not hold a user name or password: the token goes \
-             into STORM_API_TOKEN"
-        )
-        .into());
-    }
-    if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(usage!("STORM_API_URL '{url}' must start with http:// or https://").into());
-    }
-    Ok(url.trim_end_matches('/').to_owned())
-}
-
-/// Parses `KEY=VALUE` for clap.
-pub fn parse_tag(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            Ok((crate::text::nfc(key.trim()), crate::text::nfc(value.trim())))
-        }
-        _ => Err("write a tag as key=value".into()),
-    }
-}
-
-/// Parses `N` or `FROM-TO`, pages from 1, for clap.
-pub fn parse_pages(text: &str) -> Result<(u32, u32), String> {
-    let (from, to) = text.split_once('-').unwrap_or((text, text));
-    match (from.trim().parse(), to.trim().parse()) {
-        (Ok(from), Ok(to)) if 1 <= from && from <= to => Ok((from, to)),
-        _ => Err("write a page as 3 or a range as 3-7, counting from 1".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -471,14 +401,5 @@ mod tests {
     #[test]
     fn an_unknown_key_in_the_file_is_an_error() {
         assert!(toml::from_str::<Layer>("colection = 'x'").is_err());
-    }
-
-    #[test]
-    fn pages_and_tags_parse() {
-        assert_eq!(parse_pages("3"), Ok((3, 3)));
-        assert_eq!(parse_pages("3-7"), Ok((3, 7)));
-        assert!(parse_pages("0").is_err() && parse_pages("7-3").is_err());
-        assert_eq!(parse_tag("year=2024"), Ok(("year".into(), "2024".into())));
-        assert!(parse_tag("=x").is_err() && parse_tag("x").is_err());
     }
 }

@@ -157,6 +157,7 @@ pub struct JobRow {
 pub struct Refreshed {
     pub vectors_rebuilt: bool,
     pub graph_rebuilt: bool,
+    /// Chunks with a vector.
     pub chunks: u64,
 }
 

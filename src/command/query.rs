@@ -3,7 +3,7 @@
 use std::io::BufRead as _;
 
 use crate::app;
-use crate::ask::{Asker, check_question, open_collection};
+use crate::ask::{Asker, check_question, collection_to_ask};
 use crate::cli;
 use crate::document::Filter;
 use crate::error::{Error, Exit};
@@ -18,7 +18,7 @@ pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::
     let store = app::existing_store(settings)?;
     let embedder = app::embedder(settings)?;
     let asker = Asker {
-        collection: open_collection(&*store, &settings.collection, &*embedder)?,
+        collection: collection_to_ask(&*store, &settings.collection, &*embedder)?,
         store: &*store,
         embedder: &*embedder,
         filter: filter(&args.scope)?,

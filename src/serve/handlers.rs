@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Refusal, State, UPLOAD_ROOT};
-use crate::ask::{Asker, open_collection};
+use crate::ask::{Asker, collection_to_ask};
 use crate::document::{Answer, DocumentId, Filter, SCHEMA, Source, Tags};
 use crate::ledger::{Job, JobState, Target};
 use crate::settings::MAX_TOP_K;
@@ -68,7 +68,7 @@ fn ask(state: &State, question: &str, top_k: usize) -> anyhow::Result<Answer> {
     let asker = Asker {
         store,
         embedder,
-        collection: open_collection(store, &state.settings.collection, embedder)?,
+        collection: collection_to_ask(store, &state.settings.collection, embedder)?,
         filter: Filter::default(),
         top_k,
         index: state.index(),

@@ -86,21 +86,16 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    /// Vectors of the collection, those beyond `covers`, and the dead chunks.
-    pub(super) fn lag(
-        &self,
-        collection: &Collection,
-        covers: i64,
-    ) -> anyhow::Result<(u64, u64, u64)> {
+    /// Vectors of the collection, and those of chunks beyond `covers`.
+    pub(super) fn lag(&self, collection: &Collection, covers: i64) -> anyhow::Result<(u64, u64)> {
         let db = self.db();
         let mut statement = db.prepare_cached(
-            "SELECT count(*), coalesce(sum(k.id > ?2), 0),
-                    (SELECT count(*) FROM tombstones WHERE collection_id = ?1)
+            "SELECT count(*), coalesce(sum(k.id > ?2), 0)
              FROM chunks k JOIN vectors v ON v.chunk_id = k.id WHERE k.collection_id = ?1",
         )?;
         Ok(statement.query_row(params![collection.id, covers], |row| {
             let count = |index| row.get::<_, i64>(index).map(|n| n as u64);
-            Ok((count(0)?, count(1)?, count(2)?))
+            Ok((count(0)?, count(1)?))
         })?)
     }
 
@@ -113,11 +108,10 @@ impl EmbeddedStore {
         let Some(collection) = self.find_collection(&collection.name)? else {
             return Ok(Refreshed::default());
         };
-        let (chunks, ..) = self.lag(&collection, 0)?;
-        let too_many = |number: u64| number > LAG.max(chunks / 10);
         let file = self.vector_file(&collection);
         let covers = file.as_ref().map_or(0, |file| file.covers);
-        let (_, late, _) = self.lag(&collection, covers)?;
+        let (chunks, late) = self.lag(&collection, covers)?;
+        let too_many = |number: u64| number > LAG.max(chunks / 10);
         let dead = match &file {
             Some(file) => self.dead_in(file, &collection)?,
             None => 0,
@@ -150,7 +144,7 @@ impl EmbeddedStore {
             return Ok(false);
         }
         let (covers, held) = self.graph_extent(collection).unwrap_or((0, 0));
-        let (_, newer, _) = self.lag(collection, covers)?;
+        let (_, newer) = self.lag(collection, covers)?;
         let gone = (held + newer).saturating_sub(chunks);
         let most = LAG.max(chunks / 10);
         match self.vector_file(collection) {
