@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::embed::{self, BertEmbedder};
 use crate::error::Error;
+use crate::ingest::Parsers;
 use crate::ledger::Retry;
 use crate::parse::Parser;
-use crate::parse::local::LocalParser;
-use crate::parse::storm::{Client, Options, StormParser};
+use crate::parse::local::{Limits, LocalParser};
+use crate::parse::storm::{Client, Options, RetryPolicy, StormParser};
 use crate::settings::{ParserChoice, Settings};
 use crate::store::EmbeddedStore;
 use crate::usage;
@@ -26,37 +27,64 @@ pub fn embedder(settings: &Settings) -> anyhow::Result<Arc<BertEmbedder>> {
     }))
 }
 
-/// The parser the settings name.
+/// The parsers the settings name.
 ///
 /// # Errors
-/// A usage error when Storm is chosen and no token is set.
-pub fn parser(settings: &Settings, retry: Retry, detach: bool) -> anyhow::Result<Arc<dyn Parser>> {
-    match settings.parser {
-        ParserChoice::Local if detach => Err(usage!(
+/// A usage error when Storm is chosen and no token is set, and for settings that do not go together.
+pub fn parsers(settings: &Settings, retry: Retry, detach: bool) -> anyhow::Result<Parsers> {
+    let local: Arc<dyn Parser> = Arc::new(local(settings));
+    let escalates = settings.parser == ParserChoice::Auto && settings.escalate;
+    if settings.escalate && !escalates {
+        return Err(usage!("escalation is for --parser auto, which reads here first").into());
+    }
+    if detach && settings.parser != ParserChoice::Storm && !escalates {
+        return Err(usage!(
             "--detach is for --parser storm: the local parser has no jobs to leave"
         )
-        .into()),
-        ParserChoice::Local => {
-            let timeout = settings.timeout.unwrap_or(LOCAL_TIMEOUT);
-            Ok(Arc::new(LocalParser::new(timeout)))
-        }
-        ParserChoice::Storm => {
-            if settings.storm_token.is_none() {
-                return Err(usage!(
-                    "--parser storm needs a token: set STORM_API_TOKEN, or storm_token_file in the \
-                     configuration file"
-                )
-                .into());
-            }
-            let options = Options {
-                poll_interval: settings.poll_interval,
-                timeout: settings.timeout.unwrap_or(STORM_TIMEOUT),
-                retry,
-                detach,
-            };
-            Ok(Arc::new(StormParser::new(storm_client(settings)?, options)))
-        }
+        .into());
     }
+    let first = match settings.parser {
+        ParserChoice::Local | ParserChoice::Auto => Arc::clone(&local),
+        ParserChoice::Storm => storm(settings, retry, detach)?,
+    };
+    let escalation = match escalates {
+        true => Some(storm(settings, retry, detach)?),
+        false => None,
+    };
+    Ok(Parsers {
+        first,
+        escalation,
+        counter: local,
+    })
+}
+
+fn local(settings: &Settings) -> LocalParser {
+    LocalParser::new(Limits {
+        time: settings.timeout.unwrap_or(LOCAL_TIMEOUT),
+        memory: settings.parser_memory,
+    })
+}
+
+fn storm(settings: &Settings, retry: Retry, detach: bool) -> anyhow::Result<Arc<dyn Parser>> {
+    if settings.storm_token.is_none() {
+        return Err(usage!(
+            "parsing with Storm needs a token: set STORM_API_TOKEN, or storm_token_file in the \
+             configuration file"
+        )
+        .into());
+    }
+    let options = Options {
+        poll_interval: settings.poll_interval,
+        timeout: settings.timeout.unwrap_or(STORM_TIMEOUT),
+        retry,
+        policy: RetryPolicy {
+            tries: settings.max_tries,
+            total: settings.max_retry_time,
+            ..RetryPolicy::default()
+        },
+        detach,
+    };
+    Ok(Arc::new(StormParser::new(storm_client(settings)?, options)))
 }
 
 /// A connection to the service, as `doctor` wants it.

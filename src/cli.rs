@@ -83,6 +83,13 @@ pub enum Command {
     },
     /// Print the manual page (roff); `squall man | man -l -`
     Man,
+    /// Read files for another squall, under limits
+    #[command(hide = true)]
+    ParseWorker {
+        /// Bytes this process may allocate
+        #[arg(long)]
+        memory: u64,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +146,18 @@ pub struct Parsing {
     /// Who parses [default: storm when a token is set, else local]
     #[arg(long, value_name = "WHICH")]
     pub parser: Option<ParserChoice>,
+    /// With --parser auto: send documents with pages the local parser cannot read well to Storm
+    #[arg(long)]
+    pub escalate: bool,
+    /// Storm: send at most N pages in this run, as counted here; what is over waits
+    #[arg(long, value_name = "N")]
+    pub max_pages: Option<u64>,
+    /// Storm: send at most SIZE in this run, such as 100MB; what is over waits
+    #[arg(long, value_name = "SIZE")]
+    pub max_bytes: Option<String>,
+    /// Local: memory one parser process may take [default: 2GB]
+    #[arg(long, value_name = "SIZE")]
+    pub parser_memory: Option<String>,
     /// Documents parsed at once [default: 4 with storm, one a core with local]
     #[arg(short = 'j', long, value_name = "N")]
     pub concurrency: Option<usize>,

@@ -13,6 +13,7 @@ mod status;
 
 use crate::cli::{Cli, Command};
 use crate::error::Exit;
+use crate::parse::local::worker;
 use crate::present::Printer;
 use crate::settings::Settings;
 
@@ -22,6 +23,9 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Completions { shell } => return completions::run(shell, &printer),
         Command::Man => return man::run(&printer),
+        Command::ParseWorker { memory } => {
+            return worker::run(memory).map(|()| Exit::Done);
+        }
         _ => {}
     }
     let settings = Settings::load(&cli.global, &cli.command)?;
@@ -33,7 +37,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(_) => serve::run(&settings, &printer),
         Command::Optimize(args) => optimize::run(args, &settings, &printer),
         Command::Doctor => doctor::run(&settings, &printer),
-        Command::Completions { .. } | Command::Man => Ok(Exit::Done),
+        Command::Completions { .. } | Command::Man | Command::ParseWorker { .. } => Ok(Exit::Done),
     }
 }
 

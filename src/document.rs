@@ -52,7 +52,9 @@ impl std::fmt::Display for DocumentId {
 pub enum Verdict {
     /// Text was found and reads as text.
     Ok,
-    /// No text: blank, or an image that needs OCR.
+    /// Nothing is on the page, as far as the parser can see.
+    Blank,
+    /// No text, though something is on the page: an image or drawing that needs OCR.
     Empty,
     /// Text was found but mostly does not map to Unicode.
     Garbled,
@@ -65,10 +67,28 @@ impl Verdict {
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Ok => "ok",
+            Verdict::Blank => "blank",
             Verdict::Empty => "empty",
             Verdict::Garbled => "garbled",
             Verdict::Failed => "failed",
         }
+    }
+
+    /// The verdict spelled `text`; what is not known counts as failed.
+    pub fn parse(text: &str) -> Self {
+        let all = [
+            Verdict::Ok,
+            Verdict::Blank,
+            Verdict::Empty,
+            Verdict::Garbled,
+        ];
+        let known = all.into_iter().find(|verdict| verdict.as_str() == text);
+        known.unwrap_or(Verdict::Failed)
+    }
+
+    /// Whether another parser might find text where this one found none, or none that reads.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Verdict::Empty | Verdict::Garbled | Verdict::Failed)
     }
 }
 
@@ -83,7 +103,7 @@ pub struct Page {
 }
 
 /// What a parser made of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parsed {
     /// In ascending order of `number`.
     pub pages: Vec<Page>,

@@ -4,6 +4,7 @@
 mod event;
 mod index;
 mod intake;
+mod parsing;
 mod prune;
 
 use std::collections::HashMap;
@@ -11,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use event::{Event, FailedDocument, Observer, Summary};
+pub use parsing::Budget;
 pub use prune::prune;
 
 use self::event::Tally;
@@ -23,17 +24,47 @@ use crate::document::{DocumentId, Source, Tags};
 use crate::embed::Embedder;
 use crate::error::Error;
 use crate::ledger::{Job, JobState, Target, job_id};
-use crate::parse::{Outcome, ParseError, Parser, Step, Work};
+use crate::parse::Parser;
 use crate::source::Selection;
 use crate::store::{Collection, ModelIdentity, Store};
 
 /// Documents that may wait between two stages.
 const QUEUE: usize = 4;
 
+/// Who turns files into pages.
+#[derive(Clone)]
+pub struct Parsers {
+    /// Asked first.
+    pub first: Arc<dyn Parser>,
+    /// Asked for what the first one cannot read well, where the user allows it.
+    pub escalation: Option<Arc<dyn Parser>>,
+    /// Counts pages before anything is sent.
+    pub counter: Arc<dyn Parser>,
+}
+
+impl Parsers {
+    /// File name extensions any of them takes.
+    pub fn extensions(&self) -> Vec<&'static str> {
+        let mut extensions = self.first.extensions().to_vec();
+        for other in self.escalation.iter().flat_map(|other| other.extensions()) {
+            if !extensions.contains(other) {
+                extensions.push(other);
+            }
+        }
+        extensions
+    }
+
+    /// The one that sends documents away, if any does.
+    pub fn remote(&self) -> Option<&Arc<dyn Parser>> {
+        let mut all = std::iter::once(&self.first).chain(&self.escalation);
+        all.find(|parser| parser.is_remote())
+    }
+}
+
 /// The parts an ingest is made of.
 #[derive(Clone)]
 pub struct Parts {
-    pub parser: Arc<dyn Parser>,
+    pub parsers: Parsers,
     pub embedder: Arc<dyn Embedder>,
     pub store: Arc<dyn Store>,
     pub observer: Arc<dyn Observer>,
@@ -50,6 +81,8 @@ pub struct Plan {
     /// Hash files even when size and time say they are unchanged.
     pub checksum: bool,
     pub dry_run: bool,
+    /// What may be sent away in this run.
+    pub budget: Budget,
     /// Collections below this size get no HNSW graph.
     pub graph_from: usize,
 }
@@ -87,6 +120,7 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
         plan: plan.clone(),
         claimed: Mutex::default(),
         tally: Tally::new(Arc::clone(&parts.observer)),
+        spent: Mutex::default(),
         halted: Mutex::default(),
     });
     let (to_parse, parse_queue) = mpsc::channel::<Fresh>(QUEUE);
@@ -99,7 +133,7 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
         let indexer = Indexer::new(Arc::clone(&run));
         tokio::task::spawn_blocking(move || indexer.run(index_queue))
     };
-    parse_all(&run, parse_queue, to_index).await;
+    parsing::run(&run, parse_queue, to_index).await;
     intake.await??;
     indexing.await??;
     if let Some(collection) = collection
@@ -107,7 +141,7 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
     {
         refresh(parts, plan, collection).await?;
     }
-    let mut summary = run.tally.summary(plan, parts);
+    let mut summary = run.tally.summary(plan, parts, &lock(&run.spent));
     match lock(&run.halted).take() {
         Some(Halt::Fatal(error)) => return Err(error),
         Some(Halt::Service(reason)) => summary.service_error = Some(reason),
@@ -149,6 +183,8 @@ struct Run {
     /// Documents on their way, with further paths that hold the same bytes.
     claimed: Mutex<HashMap<DocumentId, Vec<Source>>>,
     tally: Tally,
+    /// What this run has sent away, or would.
+    spent: Mutex<parsing::Spent>,
     /// Why the run ends early.
     halted: Mutex<Option<Halt>>,
 }
@@ -164,6 +200,11 @@ impl Run {
     fn halt(&self, why: Halt) {
         lock(&self.halted).get_or_insert(why);
         self.parts.stop.cancel();
+    }
+
+    /// The service takes nothing for now; what can be done without it goes on.
+    fn wait_for_service(&self, reason: String) {
+        lock(&self.halted).get_or_insert(Halt::Service(reason));
     }
 
     /// A parse task has ended: a crash in it must not pass for a document that is fine.
@@ -200,7 +241,7 @@ impl Run {
         for source in std::iter::once(&fresh.source).chain(&others) {
             self.tally.failed(&source.path, reason, hint);
         }
-        if !self.parts.parser.is_remote()
+        if !self.parts.parsers.first.is_remote()
             && let Err(error) = self.record_local_failure(fresh, reason, hint)
         {
             self.halt(Halt::Fatal(error));
@@ -215,7 +256,8 @@ impl Run {
         reason: &str,
         hint: Option<&str>,
     ) -> anyhow::Result<()> {
-        let service = self.parts.parser.service();
+        let parser = &*self.parts.parsers.first;
+        let service = parser.service();
         let mut job = Job::new(service, &fresh.document_id, fresh.source.size);
         let reason = match hint {
             Some(hint) => format!("{reason}; {hint}"),
@@ -224,126 +266,24 @@ impl Run {
         job.attempts = 1;
         job.enter(JobState::Failed, Some(reason));
         self.parts.store.save(&job)?;
-        self.add_target(&fresh.source, &fresh.document_id, &fresh.tags)
+        self.add_target(parser, &fresh.source, fresh)
     }
 
+    /// Notes that `source`, which holds the bytes of `fresh`, wants the pages `parser` makes.
     fn add_target(
         &self,
+        parser: &dyn Parser,
         source: &Source,
-        document: &DocumentId,
-        tags: &Tags,
+        fresh: &Fresh,
     ) -> anyhow::Result<()> {
         let target = Target {
             collection: self.plan.collection.clone(),
             source: source.clone(),
-            tags: tags.clone(),
+            tags: fresh.tags.clone(),
         };
-        let job = job_id(self.parts.parser.service(), document);
+        let job = job_id(parser.service(), &fresh.document_id);
         self.parts.store.add_target(&job, &target)
     }
-}
-
-/// Parses up to `concurrency` documents at once until the queue ends or the run is stopped.
-async fn parse_all(run: &Arc<Run>, mut queue: mpsc::Receiver<Fresh>, done: mpsc::Sender<Ready>) {
-    let mut tasks = JoinSet::new();
-    loop {
-        while tasks.len() >= run.plan.concurrency {
-            run.joined(tasks.join_next().await);
-        }
-        let fresh = tokio::select! {
-            fresh = queue.recv() => fresh,
-            () = run.parts.stop.cancelled() => None,
-        };
-        let Some(fresh) = fresh else { break };
-        let (run, done) = (Arc::clone(run), done.clone());
-        tasks.spawn(async move { parse_one(&run, fresh, &done).await });
-    }
-    // Frees the intake if it waits for room in the queue.
-    drop(queue);
-    while let Some(joined) = tasks.join_next().await {
-        run.joined(Some(joined));
-    }
-}
-
-async fn parse_one(run: &Arc<Run>, fresh: Fresh, done: &mpsc::Sender<Ready>) {
-    let path = fresh.source.path.clone();
-    run.tally.started(&fresh.source);
-    let outcome = match reusable(run, &fresh) {
-        Ok(Some(parsed)) => Ok(Outcome::Pages(parsed)),
-        Ok(None) => parse_anew(run, &fresh).await,
-        Err(error) => Err(error.into()),
-    };
-    match outcome {
-        Ok(Outcome::Pages(parsed)) => {
-            run.tally.parsed(&path);
-            let ready = Ready { fresh, parsed };
-            if done.send(ready).await.is_err() {
-                // Indexing has ended, and said why; nothing more need be parsed.
-                run.tally.parked(&path);
-                run.parts.stop.cancel();
-            }
-        }
-        Ok(Outcome::Pending { job, remote_id }) => {
-            let others = run.release(&fresh.document_id);
-            run.tally.pending(&path, &job, &remote_id, others.len());
-            for other in others {
-                if let Err(error) = run.add_target(&other, &fresh.document_id, &fresh.tags) {
-                    run.halt(Halt::Fatal(error));
-                }
-            }
-        }
-        Err(ParseError::Document { reason, hint }) => {
-            run.failed(&fresh, &reason, hint.as_deref());
-        }
-        Err(ParseError::Service(reason)) => {
-            run.tally.parked(&path);
-            run.halt(Halt::Service(reason));
-        }
-        Err(ParseError::Interrupted) => run.tally.parked(&path),
-        Err(ParseError::Store(error)) => run.halt(Halt::Fatal(error)),
-    }
-}
-
-/// Pages the same parser made of these bytes for another collection: nothing is sent twice.
-fn reusable(run: &Run, fresh: &Fresh) -> anyhow::Result<Option<crate::document::Parsed>> {
-    let parser = &run.parts.parser;
-    run.parts
-        .store
-        .parsed(&fresh.document_id, parser.service(), parser.version())
-}
-
-async fn parse_anew(run: &Arc<Run>, fresh: &Fresh) -> Result<Outcome, ParseError> {
-    let (parser, store) = (&run.parts.parser, &run.parts.store);
-    let known = store.job(&job_id(parser.service(), &fresh.document_id))?;
-    match known {
-        // The row must exist before it can have a target, both before anything is sent.
-        None if parser.is_remote() => {
-            store.save(&Job::new(
-                parser.service(),
-                &fresh.document_id,
-                fresh.source.size,
-            ))?;
-            run.add_target(&fresh.source, &fresh.document_id, &fresh.tags)?;
-        }
-        None => {}
-        Some(_) if parser.is_remote() => {
-            run.add_target(&fresh.source, &fresh.document_id, &fresh.tags)?
-        }
-        Some(mut job) => {
-            job.enter(JobState::Processing, None);
-            store.save(&job)?;
-        }
-    }
-    let path = &fresh.source.path;
-    let report = |step: Step| run.tally.step(path, step);
-    let work = Work {
-        source: &fresh.source,
-        document_id: &fresh.document_id,
-        ledger: &*run.parts.store,
-        stop: &run.parts.stop,
-        report: &report,
-    };
-    parser.parse(work).await
 }
 
 /// The exit-worthy error of a summary, if any.

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::document::{DocumentId, Parsed, Source};
-use crate::ledger::Ledger;
+use crate::ledger::{Job, Ledger};
 
 /// Turns a file into pages.
 pub trait Parser: Send + Sync {
@@ -23,6 +23,19 @@ pub trait Parser: Send + Sync {
     fn extensions(&self) -> &'static [&'static str];
     /// Documents to parse at once when the user does not say.
     fn default_concurrency(&self) -> usize;
+    /// Whether [`Parser::parse`] would send the document away, given the row the ledger has for it.
+    fn would_send(&self, _job: Option<&Job>) -> bool {
+        self.is_remote()
+    }
+    /// How many pages the file has, without reading their text and without sending it anywhere.
+    /// `None` where that cannot be told, or the file is no longer `document_id`.
+    fn count_pages<'a>(
+        &'a self,
+        _source: &'a Source,
+        _document_id: &'a DocumentId,
+    ) -> BoxFuture<'a, Option<u64>> {
+        futures_util::FutureExt::boxed(async { None })
+    }
     /// Parses one file. A remote parser keeps its ledger row true at every step.
     fn parse<'a>(&'a self, work: Work<'a>) -> BoxFuture<'a, Result<Outcome, ParseError>>;
 }
@@ -66,8 +79,16 @@ pub enum ParseError {
         reason: String,
         /// What the user can do about it.
         hint: Option<String>,
+        /// Whether another parser may do better.
+        elsewhere: bool,
     },
-    /// Nothing more can be parsed in this run (token refused, service gone).
+    /// Not sent, by the user's own limits.
+    #[error("{0}")]
+    Withheld(String),
+    /// The service takes nothing at the moment. What it has already may still be collected.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Nothing more can be parsed in this run (the token is refused).
     #[error("{0}")]
     Service(String),
     /// The user asked to stop.
@@ -84,6 +105,7 @@ impl ParseError {
         ParseError::Document {
             reason: reason.into(),
             hint: None,
+            elsewhere: false,
         }
     }
 
@@ -92,6 +114,16 @@ impl ParseError {
         ParseError::Document {
             reason: reason.into(),
             hint: Some(hint.into()),
+            elsewhere: false,
+        }
+    }
+
+    /// A document error of this parser, where another one may do better.
+    pub fn unreadable_here(reason: impl Into<String>, hint: impl Into<String>) -> Self {
+        ParseError::Document {
+            reason: reason.into(),
+            hint: Some(hint.into()),
+            elsewhere: true,
         }
     }
 }

@@ -106,7 +106,10 @@ impl Observer for Bars {
             | Event::Skipped { path, .. }
             | Event::Pending { path, .. }
             | Event::WouldIngest { path, .. }
-            | Event::Parked { path } => self.finish(path),
+            | Event::Parked { path, .. } => self.finish(path),
+            Event::NotEscalated { path, reason, .. } => {
+                self.say(&format!("not read anew by the service: {path}: {reason}"));
+            }
             Event::Pruned { path } => self.say(&format!("pruned: {path}")),
         }
     }
@@ -188,12 +191,21 @@ fn line(event: &Event) -> Option<String> {
         } => {
             format!("pending {path}: job {job}, {remote_id} at the service")
         }
-        Event::WouldIngest { path, bytes } => format!("would ingest {path} ({bytes} bytes)"),
+        Event::WouldIngest { path, bytes, sent } => match sent {
+            true => format!("would send {path} ({bytes} bytes)"),
+            false => format!("would ingest {path} ({bytes} bytes)"),
+        },
+        Event::NotEscalated { path, reason, .. } => {
+            format!("not read anew by the service {path}: {reason}")
+        }
         Event::Failed { path, reason, hint } => match hint {
             Some(hint) => format!("failed {path}: {reason}; {hint}"),
             None => format!("failed {path}: {reason}"),
         },
-        Event::Parked { path } => format!("parked {path}"),
+        Event::Parked { path, reason } => match reason {
+            Some(reason) => format!("parked {path}: {reason}"),
+            None => format!("parked {path}"),
+        },
         Event::Pruned { path } => format!("pruned {path}"),
         // What did not change is counted in the summary.
         _ => return None,

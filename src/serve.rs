@@ -19,8 +19,7 @@ pub use worker::work;
 use crate::document::SCHEMA;
 use crate::embed::Embedder;
 use crate::error::Error;
-use crate::ingest::Observer;
-use crate::parse::Parser;
+use crate::ingest::{Observer, Parsers};
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -32,7 +31,7 @@ const UPLOAD_ROOT: &str = "upload";
 /// What every request shares.
 pub struct State {
     settings: Settings,
-    parser: Arc<dyn Parser>,
+    parsers: Parsers,
     embedder: Arc<dyn Embedder>,
     store: Arc<dyn Store>,
     observer: Arc<dyn Observer>,
@@ -45,7 +44,7 @@ pub struct State {
 impl State {
     pub fn new(
         settings: Settings,
-        parser: Arc<dyn Parser>,
+        parsers: Parsers,
         embedder: Arc<dyn Embedder>,
         store: Arc<dyn Store>,
         observer: Arc<dyn Observer>,
@@ -53,7 +52,7 @@ impl State {
     ) -> Self {
         Self {
             settings,
-            parser,
+            parsers,
             embedder,
             store,
             observer,

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use self::values::{base_url, duration, named, within};
+use self::values::{base_url, duration, named, size, within};
 pub use self::values::{parse_pages, parse_tag};
 use crate::cli::{Command, Global, Parsing};
 use crate::error::Error;
@@ -25,6 +25,8 @@ pub enum ParserChoice {
     Storm,
     /// Built in, nothing leaves the machine
     Local,
+    /// Built in; what it cannot read well goes to Storm, but only with --escalate
+    Auto,
 }
 
 /// Generation of the Storm API.
@@ -75,6 +77,12 @@ pub struct Layer {
     pub collection: Option<String>,
     pub model: Option<String>,
     pub parser: Option<ParserChoice>,
+    pub escalate: Option<bool>,
+    pub parser_memory: Option<String>,
+    pub max_pages: Option<u64>,
+    pub max_bytes: Option<String>,
+    pub max_tries: Option<usize>,
+    pub max_retry_time: Option<String>,
     pub concurrency: Option<usize>,
     pub poll_interval: Option<String>,
     pub timeout: Option<String>,
@@ -99,6 +107,12 @@ impl Layer {
             collection,
             model,
             parser,
+            escalate,
+            parser_memory,
+            max_pages,
+            max_bytes,
+            max_tries,
+            max_retry_time,
             concurrency,
             poll_interval,
             timeout,
@@ -123,6 +137,16 @@ pub struct Settings {
     /// `minilm`, or a folder in Hugging Face layout.
     pub model: String,
     pub parser: ParserChoice,
+    /// With [`ParserChoice::Auto`]: whether what is read badly here may go to Storm.
+    pub escalate: bool,
+    /// Bytes a local parser process may allocate.
+    pub parser_memory: u64,
+    /// What one run may send to Storm; `None` is no limit.
+    pub max_pages: Option<u64>,
+    pub max_bytes: Option<u64>,
+    /// Tries of one call to Storm, and the time they may take together.
+    pub max_tries: u32,
+    pub max_retry_time: Duration,
     /// `None`: as suits the parser.
     pub concurrency: Option<usize>,
     pub poll_interval: Duration,
@@ -145,6 +169,11 @@ pub const MAX_TOP_K: usize = 1000;
 /// Below this many chunks an exact scan is fast enough: a prototype scanned 100,000 vectors in
 /// 8-12 ms, where the graph took 1.7 ms but seconds to load.
 const HNSW_MIN_CHUNKS: usize = 20_000;
+
+/// A quarter of a small laptop's memory; PDFs of thousands of pages take a tenth of it.
+const PARSER_MEMORY: u64 = 2_000_000_000;
+/// Less than this and the parser process cannot even start.
+const LEAST_PARSER_MEMORY: u64 = 100_000_000;
 
 /// Environment names, ours first, aliases after.
 const ENV_URL: [&str; 2] = ["STORM_API_URL", "STORMPARSE_API_URL"];
@@ -193,6 +222,16 @@ impl Settings {
             collection: named(layer.collection.unwrap_or_else(|| "default".into()))?,
             model: layer.model.unwrap_or_else(|| "minilm".into()),
             parser: layer.parser.unwrap_or(default_parser),
+            escalate: layer.escalate.unwrap_or(false),
+            parser_memory: parser_memory(layer.parser_memory)?,
+            max_pages: layer.max_pages,
+            max_bytes: layer
+                .max_bytes
+                .map(|text| size("max_bytes", &text))
+                .transpose()?,
+            max_tries: within("max_tries", layer.max_tries, 1, 100)?.unwrap_or(5) as u32,
+            max_retry_time: duration("max_retry_time", layer.max_retry_time)?
+                .unwrap_or(Duration::from_secs(600)),
             concurrency: within("concurrency", layer.concurrency, 1, 256)?,
             poll_interval: duration("poll_interval", layer.poll_interval)?
                 .unwrap_or(Duration::from_secs(2)),
@@ -211,6 +250,17 @@ impl Settings {
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
         })
     }
+}
+
+fn parser_memory(value: Option<String>) -> anyhow::Result<u64> {
+    let bytes = match value {
+        Some(text) => size("parser_memory", &text)?,
+        None => PARSER_MEMORY,
+    };
+    if bytes < LEAST_PARSER_MEMORY {
+        return Err(usage!("parser_memory must be at least 100MB").into());
+    }
+    Ok(bytes)
 }
 
 /// The flags of any command as a layer.
@@ -249,6 +299,10 @@ fn flags(global: &Global, command: &Command) -> Layer {
 fn parsing(args: &Parsing) -> Layer {
     Layer {
         parser: args.parser,
+        escalate: args.escalate.then_some(true),
+        parser_memory: args.parser_memory.clone(),
+        max_pages: args.max_pages,
+        max_bytes: args.max_bytes.clone(),
         concurrency: args.concurrency,
         poll_interval: args.poll_interval.clone(),
         timeout: args.timeout.clone(),
@@ -390,7 +444,9 @@ mod tests {
             ..Layer::default()
         };
         assert!(message(flags, &[]).contains("timeout: 'soon'"));
-        assert!(message(Layer::default(), &[("SQUALL_PARSER", "magic")]).contains("storm, local"));
+        assert!(
+            message(Layer::default(), &[("SQUALL_PARSER", "magic")]).contains("storm, local, auto")
+        );
         assert!(message(Layer::default(), &[("STORM_API_URL", "ftp://x")]).contains("http://"));
         let hidden = message(Layer::default(), &[("STORM_API_URL", "http://me:pw7@x")]);
         assert!(hidden.contains("user name") && !hidden.contains("pw7"));

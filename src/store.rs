@@ -114,6 +114,7 @@ pub struct DocumentRow {
     pub parser: String,
     pub size: u64,
     pub pages: u32,
+    pub blank_pages: u32,
     pub empty_pages: u32,
     pub garbled_pages: u32,
     pub failed_pages: u32,
@@ -130,10 +131,13 @@ pub struct CollectionRow {
     pub fingerprint: String,
     pub documents: u64,
     pub pages: u64,
+    pub blank_pages: u64,
     pub empty_pages: u64,
     pub garbled_pages: u64,
     pub failed_pages: u64,
     pub chunks: u64,
+    /// Documents without any text, which no question can find.
+    pub documents_without_text: u64,
     /// Chunks with a vector; the others are found by their terms alone.
     pub embedded_chunks: u64,
     /// Bytes of text, vectors and derived files.
@@ -175,7 +179,8 @@ pub trait Store: Ledger {
     /// Deletes a collection and all in it; whether there was one.
     fn drop_collection(&self, name: &str) -> anyhow::Result<bool>;
 
-    /// Stores a document. Paths that pointed to other bytes now point here, and what no path
+    /// Stores a document, or stores it anew: its pages and chunks are replaced then, its other
+    /// paths and tags stay. Paths that pointed to other bytes now point here, and what no path
     /// points to any more is dropped. The jobs of these bytes become completed. Returns whether an
     /// older version was replaced.
     fn put(&self, entry: &Entry) -> anyhow::Result<bool>;
@@ -197,6 +202,14 @@ pub trait Store: Ledger {
     fn sources(&self, collection: &str, prefix: &str) -> anyhow::Result<Vec<StoredSource>>;
     /// Whether the collection holds these bytes.
     fn contains(&self, collection: &str, document: &DocumentId) -> anyhow::Result<bool>;
+    /// Whether the pages of these bytes were made by `service`, and some are empty, garbled or
+    /// unreadable.
+    fn poorly_read(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        service: &str,
+    ) -> anyhow::Result<bool>;
     /// Pages of these bytes that `parser` at `service` made before, in any collection.
     fn parsed(
         &self,

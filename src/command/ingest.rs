@@ -9,7 +9,7 @@ use super::{block_on, interrupt};
 use crate::app;
 use crate::cli;
 use crate::error::{Error, Exit};
-use crate::ingest::{self, Event, Input, Observer, Parts, Plan, Summary};
+use crate::ingest::{self, Budget, Event, Input, Observer, Parts, Plan, Summary};
 use crate::present::{Printer, Report, say};
 use crate::settings::Settings;
 use crate::source::{self, Selection};
@@ -17,7 +17,7 @@ use crate::store::{Store, WriterLock};
 
 pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let selection = selection(&args)?;
-    let parser = app::parser(settings, args.retry, args.detach)?;
+    let parsers = app::parsers(settings, args.retry, args.detach)?;
     let embedder = app::embedder(settings)?;
     let store = app::store(settings)?;
     let _turn = match args.dry_run {
@@ -33,13 +33,14 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
         tags: args.tags.iter().cloned().collect(),
         concurrency: settings
             .concurrency
-            .unwrap_or_else(|| parser.default_concurrency()),
+            .unwrap_or_else(|| parsers.first.default_concurrency()),
         checksum: args.checksum,
         dry_run: args.dry_run,
+        budget: budget(settings),
         graph_from: settings.hnsw_min_chunks,
     };
     let parts = Parts {
-        parser,
+        parsers,
         embedder,
         store,
         observer: printer.observer(),
@@ -63,7 +64,7 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
 /// Prints the summary and picks the exit code.
 pub fn finish(summary: Summary, printer: &Printer) -> anyhow::Result<Exit> {
     let trouble = ingest::verdict(&summary);
-    let exit = match summary.failed.is_empty() {
+    let exit = match summary.failed.is_empty() && summary.not_escalated.is_empty() {
         true => Exit::Done,
         false => Exit::Partial,
     };
@@ -73,6 +74,14 @@ pub fn finish(summary: Summary, printer: &Printer) -> anyhow::Result<Exit> {
         Some(Error::Interrupted) => Ok(Exit::Interrupted),
         Some(error) => Err(error.into()),
         None => Ok(exit),
+    }
+}
+
+/// What a run may send away.
+pub fn budget(settings: &Settings) -> Budget {
+    Budget {
+        pages: settings.max_pages,
+        bytes: settings.max_bytes,
     }
 }
 

@@ -20,14 +20,14 @@ use crate::store::Store as _;
 const DRAIN: Duration = Duration::from_secs(30);
 
 pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
-    let parser = app::parser(settings, Retry::None, false)?;
+    let parsers = app::parsers(settings, Retry::None, false)?;
     let embedder = app::embedder(settings)?;
     let store = app::store(settings)?;
     store.open_collection(&settings.collection, &identity(&*embedder))?;
     let stop = CancellationToken::new();
     let state = Arc::new(State::new(
         settings.clone(),
-        parser,
+        parsers,
         embedder,
         store,
         printer.log_observer(),

@@ -100,6 +100,7 @@ fn collect(
 ) -> anyhow::Result<Exit> {
     let settings = Settings {
         parser: ParserChoice::Storm,
+        escalate: false,
         ..settings.clone()
     };
     let open: Vec<JobRow> = store
@@ -113,7 +114,8 @@ fn collect(
     if open.is_empty() {
         return Ok(Exit::Done);
     }
-    let parser = app::parser(&settings, Retry::None, false)?;
+    let parsers = app::parsers(&settings, Retry::None, false)?;
+    let parser = Arc::clone(&parsers.first);
     let (ours, others): (Vec<_>, Vec<_>) = open
         .into_iter()
         .partition(|row| row.job.service == parser.service());
@@ -130,7 +132,7 @@ fn collect(
     let mut exit = Exit::Done;
     for (collection, jobs) in by_collection(ours) {
         let parts = Parts {
-            parser: Arc::clone(&parser),
+            parsers: parsers.clone(),
             embedder: embedder.clone(),
             store: store.clone(),
             observer: printer.observer(),
@@ -142,6 +144,7 @@ fn collect(
             concurrency: jobs.len().clamp(1, 64),
             checksum: false,
             dry_run: false,
+            budget: ingest_command::budget(&settings),
             graph_from: settings.hnsw_min_chunks,
         };
         let summary = block_on(async {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use super::parsing::Spent;
 use super::{Parts, Plan, lock};
 use crate::document::{Source, Verdict};
 use crate::parse::Step;
@@ -59,6 +60,8 @@ pub enum Event {
         garbled_pages: usize,
         failed_pages: usize,
         chunks: usize,
+        /// Who made the pages: `local`, or the service's base URL.
+        parser: String,
         replaced: bool,
     },
     /// Nothing to do; `reason` is `unchanged` or `same content`.
@@ -69,8 +72,19 @@ pub enum Event {
         job: String,
         remote_id: String,
     },
-    /// A dry run would take it in.
-    WouldIngest { path: String, bytes: u64 },
+    /// A dry run would take it in, and send it away first if `sent`.
+    WouldIngest {
+        path: String,
+        bytes: u64,
+        sent: bool,
+    },
+    /// Another parser should have read it, and did not; the pages of the first one are kept.
+    NotEscalated {
+        path: String,
+        reason: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
     /// It has no pages, for this reason.
     Failed {
         path: String,
@@ -79,7 +93,11 @@ pub enum Event {
         hint: Option<String>,
     },
     /// Left for the next run.
-    Parked { path: String },
+    Parked {
+        path: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Its file is gone and so is the document.
     Pruned { path: String },
 }
@@ -135,6 +153,9 @@ pub struct Summary {
     pub model: String,
     /// `local`, or the service's base URL.
     pub parser: String,
+    /// Where documents the local parser cannot read well go, with `--escalate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalation: Option<String>,
     pub dry_run: bool,
     /// Files found, whatever became of them.
     pub found: u64,
@@ -142,12 +163,21 @@ pub struct Summary {
     pub indexed: u64,
     pub replaced: u64,
     pub pages: u64,
+    pub blank_pages: u64,
     pub empty_pages: u64,
     pub garbled_pages: u64,
     pub failed_pages: u64,
     pub chunks: u64,
     /// Chunks of pages the model cannot read, found by their words alone.
     pub unembedded_chunks: u64,
+    /// Documents stored without any text, which no question can find.
+    pub without_text: Vec<String>,
+    /// Documents with pages that are empty, garbled or unreadable.
+    pub with_bad_pages: u64,
+    /// Documents read anew by the service because the local parser could not read them well.
+    pub escalated: u64,
+    /// Documents that should have been, and why they were not.
+    pub not_escalated: Vec<FailedDocument>,
     /// Unchanged files, and copies of documents already in.
     pub skipped: u64,
     /// Files of kinds the parser does not take, met in folders.
@@ -164,6 +194,12 @@ pub struct Summary {
     /// Documents and bytes sent to the service (in a dry run: that would be sent).
     pub uploaded: u64,
     pub uploaded_bytes: u64,
+    /// Their pages, as counted here: in a dry run and under `--max-pages`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uploaded_pages: Option<u64>,
+    /// Documents among them whose pages cannot be counted here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<u64>,
     pub failed: Vec<FailedDocument>,
     /// Why the service ended the run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,24 +227,33 @@ impl Tally {
         }
     }
 
-    pub fn summary(&self, plan: &Plan, parts: &Parts) -> Summary {
+    pub fn summary(&self, plan: &Plan, parts: &Parts, spent: &Spent) -> Summary {
         let mut summary = lock(&self.summary).clone();
+        let parsers = &parts.parsers;
         summary.collection.clone_from(&plan.collection);
         summary.model = parts.embedder.name().to_owned();
-        summary.parser = parts.parser.service().to_owned();
+        summary.parser = parsers.first.service().to_owned();
+        summary.escalation = parsers
+            .escalation
+            .as_ref()
+            .map(|parser| parser.service().to_owned());
         summary.dry_run = plan.dry_run;
         summary.found = self.found.load(Relaxed);
-        if plan.dry_run && parts.parser.is_remote() {
-            summary.uploaded = summary.would_ingest;
+        if plan.dry_run {
+            (summary.uploaded, summary.uploaded_bytes) = (spent.documents, spent.bytes);
         } else {
             let uploads = lock(&self.uploads);
             summary.uploaded = uploads.len() as u64;
             summary.uploaded_bytes = uploads.values().sum();
         }
-        if !parts.parser.is_remote() {
-            (summary.uploaded, summary.uploaded_bytes) = (0, 0);
+        let is_counted = plan.dry_run || plan.budget.pages.is_some();
+        if is_counted && parsers.remote().is_some() {
+            summary.uploaded_pages = Some(spent.pages);
+            summary.uncounted = Some(spent.uncounted);
         }
         summary.failed.sort_by(|a, b| a.path.cmp(&b.path));
+        summary.not_escalated.sort_by(|a, b| a.path.cmp(&b.path));
+        summary.without_text.sort();
         summary
     }
 
@@ -277,28 +322,33 @@ impl Tally {
             with(Verdict::Garbled),
             with(Verdict::Failed),
         );
+        let blank = with(Verdict::Blank);
+        let source = entry.sources.first();
+        let path = source.map_or_else(String::new, |source| source.path.clone());
         let event = Event::Indexed {
-            path: entry
-                .sources
-                .first()
-                .map(|source| source.path.clone())
-                .unwrap_or_default(),
+            path: path.clone(),
             document_id: entry.document_id.0.clone(),
             pages: pages.len(),
             empty_pages: empty,
             garbled_pages: garbled,
             failed_pages: failed,
             chunks: entry.chunks.len(),
+            parser: entry.service.clone(),
             replaced,
         };
         self.tell(event, |summary| {
             summary.indexed += 1;
             summary.replaced += u64::from(replaced);
             summary.pages += pages.len() as u64;
+            summary.blank_pages += blank as u64;
             summary.empty_pages += empty as u64;
             summary.garbled_pages += garbled as u64;
             summary.failed_pages += failed as u64;
             summary.chunks += entry.chunks.len() as u64;
+            summary.with_bad_pages += u64::from(empty + garbled + failed > 0);
+            if entry.chunks.is_empty() {
+                summary.without_text.push(path);
+            }
             let unembedded = entry.chunks.iter().filter(|chunk| chunk.vector.is_none());
             summary.unembedded_chunks += unembedded.count() as u64;
         });
@@ -340,12 +390,25 @@ impl Tally {
         });
     }
 
-    pub fn would_ingest(&self, source: &Source) {
+    pub fn would_ingest(&self, source: &Source, sent: bool) {
         let (path, bytes) = (source.path.clone(), source.size);
-        self.tell(Event::WouldIngest { path, bytes }, |summary| {
-            summary.would_ingest += 1;
-            summary.uploaded_bytes += bytes;
-        });
+        let event = Event::WouldIngest { path, bytes, sent };
+        self.tell(event, |summary| summary.would_ingest += 1);
+    }
+
+    pub fn escalated(&self) {
+        lock(&self.summary).escalated += 1;
+    }
+
+    pub fn not_escalated(&self, path: &str, reason: &str, hint: Option<&str>) {
+        let (path, reason, hint) = (path.to_owned(), reason.to_owned(), hint.map(str::to_owned));
+        let failed = FailedDocument {
+            path: path.clone(),
+            reason: reason.clone(),
+            hint: hint.clone(),
+        };
+        let event = Event::NotEscalated { path, reason, hint };
+        self.tell(event, |summary| summary.not_escalated.push(failed));
     }
 
     pub fn failed(&self, path: &str, reason: &str, hint: Option<&str>) {
@@ -362,8 +425,11 @@ impl Tally {
         self.tell(event, |summary| summary.failed.push(failed));
     }
 
-    pub fn parked(&self, path: &str) {
+    /// Left for the next run; `reason` where it is this document's own.
+    pub fn parked(&self, path: &str, reason: Option<String>) {
         let path = path.to_owned();
-        self.tell(Event::Parked { path }, |summary| summary.parked += 1);
+        self.tell(Event::Parked { path, reason }, |summary| {
+            summary.parked += 1;
+        });
     }
 }

@@ -8,6 +8,7 @@ use super::{Fresh, Halt, QUEUE, Run};
 use crate::chunk::{self, Limits};
 use crate::document::{Chunk, Page, Parsed, Verdict};
 use crate::embed::Role;
+use crate::parse::Parser;
 use crate::store::{Entry, IndexedChunk};
 use crate::terms::terms;
 
@@ -19,10 +20,11 @@ const BATCH: usize = 16;
 /// need about a token for two Korean characters.
 const CHARS_A_TOKEN: usize = 2;
 
-/// A document with its pages.
+/// A document with its pages, and who made them.
 pub struct Ready {
     pub fresh: Fresh,
     pub parsed: Parsed,
+    pub by: Arc<dyn Parser>,
 }
 
 /// The last two stages.
@@ -56,7 +58,7 @@ impl Indexer {
                         break;
                     }
                 }
-                Ok(None) => self.run.tally.parked(&path),
+                Ok(None) => self.run.tally.parked(&path, None),
                 Err(error) => {
                     let error = error.context(format!("embedding {path}"));
                     self.run.halt(Halt::Fatal(error));
@@ -72,7 +74,11 @@ impl Indexer {
 
     /// The entry to store, or `None` when the run was stopped meanwhile.
     fn index(&self, ready: Ready) -> anyhow::Result<Option<(Fresh, Entry)>> {
-        let Ready { fresh, mut parsed } = ready;
+        let Ready {
+            fresh,
+            mut parsed,
+            by,
+        } = ready;
         let embedder = &self.run.parts.embedder;
         for page in &mut parsed.pages {
             tidy(page);
@@ -100,8 +106,8 @@ impl Indexer {
             document_id: fresh.document_id.clone(),
             sources: vec![fresh.source.clone()],
             tags: fresh.tags.clone(),
-            service: self.run.parts.parser.service().to_owned(),
-            parser: self.run.parts.parser.version().to_owned(),
+            service: by.service().to_owned(),
+            parser: by.version().to_owned(),
             parsed,
             chunks: indexed,
         };

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::{Fresh, Input, Run};
 use crate::document::{DocumentId, Source};
 use crate::ledger::{JobState, job_id};
+use crate::parse::local;
 use crate::source::{self, Found};
 
 /// Feeds new documents to the parse queue until the input or the run ends.
@@ -16,7 +17,7 @@ pub fn run(run: &Run, input: Input, queue: &mpsc::Sender<Fresh>) -> anyhow::Resu
             let mut result = Ok(());
             source::walk(
                 &selection,
-                run.parts.parser.extensions(),
+                &run.parts.parsers.extensions(),
                 &mut |found| match take(run, found, queue) {
                     Ok(go_on) => go_on,
                     Err(error) => {
@@ -72,6 +73,7 @@ fn consider(run: &Run, source: Source, queue: &mpsc::Sender<Fresh>) -> anyhow::R
         && !plan.checksum
         && (before.source.size, before.source.modified) == (source.size, source.modified)
         && source.modified != 0
+        && !wants_more(run, &before.document_id)?
     {
         if !plan.tags.is_empty() && !plan.dry_run {
             store.attach(&plan.collection, &before.document_id, &source, &plan.tags)?;
@@ -105,20 +107,35 @@ fn submit(run: &Run, fresh: Fresh, queue: &mpsc::Sender<Fresh>) -> anyhow::Resul
         }
         return Ok(true);
     }
-    if store.contains(&plan.collection, &fresh.document_id)? {
+    if store.contains(&plan.collection, &fresh.document_id)?
+        && !wants_more(run, &fresh.document_id)?
+    {
         return already_in(run, fresh);
     }
-    if plan.dry_run {
-        run.tally.would_ingest(&fresh.source);
-        return Ok(true);
-    }
     Ok(queue.blocking_send(fresh).is_ok())
+}
+
+/// Whether a document that is in was read badly by the local parser, and a better reading is to be
+/// had: the user allows one, or has paid for it already.
+fn wants_more(run: &Run, document: &DocumentId) -> anyhow::Result<bool> {
+    let (store, parsers) = (&run.parts.store, &run.parts.parsers);
+    let Some(remote) = parsers.remote() else {
+        return Ok(false);
+    };
+    let paid = || {
+        let job = store.job(&job_id(remote.service(), document))?;
+        anyhow::Ok(job.is_some_and(|job| job.state.is_open() && job.remote_id.is_some()))
+    };
+    Ok(
+        store.poorly_read(&run.plan.collection, document, local::SERVICE)?
+            && (parsers.escalation.is_some() || paid()?),
+    )
 }
 
 /// A job for bytes that came in another way has nothing left to do.
 fn close_job(run: &Run, fresh: &Fresh) -> anyhow::Result<()> {
     let store = &run.parts.store;
-    let id = job_id(run.parts.parser.service(), &fresh.document_id);
+    let id = job_id(run.parts.parsers.first.service(), &fresh.document_id);
     if let Some(job) = store.job(&id)?
         && job.state.is_open()
         && !run.plan.dry_run

@@ -1,8 +1,11 @@
 //! The remote Storm Parse service: upload once, poll until it is done. The ledger row is durable
 //! before each side effect, so the same bytes are never uploaded twice.
 
+mod body;
+mod breaker;
 mod client;
 mod fault;
+mod pages;
 mod wire;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,15 +13,19 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 pub use client::{Client, Reach};
+pub use fault::RetryPolicy;
 pub use wire::Api;
 
+use self::breaker::Breaker;
 use self::fault::{Backoff, Fault};
+use self::pages::parsed;
 use self::wire::Progress;
 use super::{Outcome, ParseError, Parser, Step, Work};
-use crate::document::{Page, Parsed, Verdict};
+use crate::document::Parsed;
 use crate::ledger::{Job, JobState, Retry, job_id};
 
 /// Formats the service takes.
@@ -38,6 +45,7 @@ const POLL_CAP: Duration = Duration::from_secs(10);
 pub struct StormParser {
     client: Client,
     options: Options,
+    breaker: Breaker,
 }
 
 /// How to wait, and what to send again.
@@ -47,7 +55,10 @@ pub struct Options {
     pub poll_interval: Duration,
     /// Longest wait for one job.
     pub timeout: Duration,
+    /// Failed jobs the user wants to send again.
     pub retry: Retry,
+    /// What to do when a call fails.
+    pub policy: RetryPolicy,
     /// Upload only; the pages are collected by a later run.
     pub detach: bool,
 }
@@ -55,7 +66,11 @@ pub struct Options {
 impl StormParser {
     /// A parser that talks through `client`.
     pub fn new(client: Client, options: Options) -> Self {
-        Self { client, options }
+        Self {
+            client,
+            options,
+            breaker: Breaker::default(),
+        }
     }
 
     async fn run(&self, work: Work<'_>) -> Result<Outcome, ParseError> {
@@ -121,6 +136,7 @@ impl StormParser {
     }
 
     async fn upload(&self, job: &mut Job, work: Work<'_>) -> Result<String, ParseError> {
+        self.breaker.before_upload()?;
         // Which API and whether the token holds is asked before a byte is sent.
         let api = self.api(work).await?;
         let gone = AtomicU64::new(0);
@@ -133,14 +149,16 @@ impl StormParser {
         };
         let path = &work.source.path;
         let name = path.rsplit('/').next().unwrap_or(path);
-        let mut pauses = Backoff::default();
+        let document = work.document_id;
+        let mut pauses = Backoff::new(self.options.policy);
         loop {
+            self.breaker.before_upload()?;
             job.attempts += 1;
             job.enter(JobState::Uploading, None);
             work.ledger.save(job)?;
             gone.store(0, Relaxed);
             let sent = tokio::select! {
-                sent = self.client.upload(api, &work.source.file, name, &progress) => sent,
+                sent = self.client.upload(api, &work.source.file, name, document, &progress) => sent,
                 () = grace(work.stop) => {
                     // A file that was not sent whole cannot have been taken.
                     let state = match gone.load(Relaxed) < work.source.size {
@@ -154,6 +172,7 @@ impl StormParser {
             };
             match sent {
                 Ok(Progress::Failed(reason)) => {
+                    self.breaker.refused(&reason);
                     return Err(fail(job, JobState::Failed, reason, work)?);
                 }
                 Ok(Progress::Running {
@@ -165,6 +184,7 @@ impl StormParser {
                     ..
                 }) => {
                     progress(work.source.size);
+                    self.breaker.accepted();
                     job.remote_id = Some(remote_id.clone());
                     job.enter(JobState::Submitted, None);
                     work.ledger.save(job)?;
@@ -172,15 +192,23 @@ impl StormParser {
                 }
                 Ok(_) => {
                     let reason = "the service's answer has no job id".to_owned();
+                    self.breaker.lost(&reason);
                     return Err(fail(job, JobState::Lost, reason, work)?);
                 }
                 Err(fault) => {
+                    let why = fault.to_string();
                     let state = match &fault {
-                        fault if fault.answer_lost() => JobState::Lost,
-                        Fault::Status { .. } if fault.is_about_document() => JobState::Failed,
+                        fault if fault.answer_lost() => {
+                            self.breaker.lost(&why);
+                            JobState::Lost
+                        }
+                        Fault::Status { .. } if fault.is_about_document() => {
+                            self.breaker.refused(&why);
+                            JobState::Failed
+                        }
                         _ => JobState::Queued,
                     };
-                    job.enter(state, Some(fault.to_string()));
+                    job.enter(state, Some(why));
                     work.ledger.save(job)?;
                     self.pause_or_fail(fault, &mut pauses, work).await?;
                 }
@@ -197,8 +225,9 @@ impl StormParser {
         let api = self.api(work).await?;
         let start = Instant::now();
         let mut interval = self.options.poll_interval;
-        let mut pauses = Backoff::default();
+        let mut pauses = Backoff::new(self.options.policy);
         loop {
+            self.breaker.before_call()?;
             let polled = tokio::select! {
                 polled = self.client.poll(api, remote_id) => polled,
                 () = work.stop.cancelled() => return Err(ParseError::Interrupted),
@@ -208,7 +237,10 @@ impl StormParser {
                     let reason = "it answered without any page".to_owned();
                     return Err(fail(job, JobState::Failed, reason, work)?);
                 }
-                Ok(Progress::Done { pages, title, .. }) => return Ok(parsed(pages, title)),
+                Ok(Progress::Done { pages, title, .. }) => {
+                    self.breaker.answered();
+                    return Ok(parsed(pages, title));
+                }
                 Ok(Progress::Failed(reason)) => {
                     return Err(fail(job, JobState::Failed, reason, work)?);
                 }
@@ -216,7 +248,8 @@ impl StormParser {
                     return Err(fail(job, JobState::Expired, reason, work)?);
                 }
                 Ok(Progress::Running { state, .. }) => {
-                    pauses = Backoff::default();
+                    self.breaker.answered();
+                    pauses = Backoff::new(self.options.policy);
                     if job.state != JobState::Processing {
                         job.enter(JobState::Processing, None);
                         work.ledger.save(job)?;
@@ -249,8 +282,9 @@ impl StormParser {
     }
 
     async fn api(&self, work: Work<'_>) -> Result<Api, ParseError> {
-        let mut pauses = Backoff::default();
+        let mut pauses = Backoff::new(self.options.policy);
         loop {
+            self.breaker.before_call()?;
             match self.client.api().await {
                 Ok(api) => return Ok(api),
                 Err(fault) => self.pause_or_fail(fault, &mut pauses, work).await?,
@@ -283,9 +317,24 @@ impl StormParser {
                 Fault::Status { .. } => {
                     ParseError::with_hint(fault.to_string(), "--retry failed sends it again")
                 }
+                Fault::Changed => ParseError::with_hint(
+                    fault.to_string(),
+                    "run the same command again when it is complete",
+                ),
                 _ => ParseError::document(fault.to_string()),
             }),
-            None => Err(ParseError::Service(fault.to_string())),
+            None => Err(match &fault {
+                Fault::Token(_) | Fault::NoToken => ParseError::Service(fault.to_string()),
+                Fault::Status { status, .. } if *status == StatusCode::PAYMENT_REQUIRED => {
+                    self.breaker.close_uploads(fault.to_string())
+                }
+                // It answers others, so it is this one it has trouble with.
+                _ if self.breaker.has_answered_since(pauses.start()) => ParseError::with_hint(
+                    fault.to_string(),
+                    "nothing is lost: run the same command again",
+                ),
+                _ => self.breaker.close(fault.to_string()),
+            }),
         }
     }
 }
@@ -309,6 +358,16 @@ impl Parser for StormParser {
 
     fn default_concurrency(&self) -> usize {
         4
+    }
+
+    fn would_send(&self, job: Option<&Job>) -> bool {
+        match job {
+            Some(job) if job.state == JobState::Uploading || job.state.is_failure() => {
+                self.options.retry.covers(job.state)
+            }
+            Some(job) => job.remote_id.is_none(),
+            None => true,
+        }
     }
 
     fn parse<'a>(&'a self, work: Work<'a>) -> BoxFuture<'a, Result<Outcome, ParseError>> {
@@ -348,54 +407,5 @@ async fn sleep(pause: Duration, work: Work<'_>) -> Result<(), ParseError> {
     tokio::select! {
         () = tokio::time::sleep(pause) => Ok(()),
         () = work.stop.cancelled() => Err(ParseError::Interrupted),
-    }
-}
-
-/// Pages in order of their number. A page of nothing but its number is empty.
-fn parsed(pages: Vec<wire::RemotePage>, title: Option<String>) -> Parsed {
-    let mut pages: Vec<Page> = pages
-        .into_iter()
-        .map(|page| {
-            let text = page.content.unwrap_or_default();
-            let bare = text.trim().trim_matches(['-', '–', '—', '|', ' ']);
-            let empty = bare.is_empty() || bare == page.page_number.to_string();
-            Page {
-                number: page.page_number,
-                verdict: if empty { Verdict::Empty } else { Verdict::Ok },
-                text: if empty { String::new() } else { text },
-            }
-        })
-        .collect();
-    pages.sort_by_key(|page| page.number);
-    pages.dedup_by(|page, before| {
-        let same = page.number == before.number;
-        if same && page.verdict == Verdict::Ok {
-            before.text = format!("{}\n\n{}", before.text, page.text);
-            before.verdict = Verdict::Ok;
-        }
-        same
-    });
-    Parsed { pages, title }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_are_sorted_and_a_bare_number_is_an_empty_page() {
-        let page = |number, content: &str| wire::RemotePage {
-            page_number: number,
-            content: Some(content.to_owned()),
-        };
-        let parsed = parsed(
-            vec![page(3, "- 3 -"), page(1, "one"), page(2, "2022")],
-            None,
-        );
-        let seen: Vec<_> = parsed.pages.iter().map(|p| (p.number, p.verdict)).collect();
-        assert_eq!(
-            seen,
-            [(1, Verdict::Ok), (2, Verdict::Ok), (3, Verdict::Empty)]
-        );
     }
 }

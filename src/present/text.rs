@@ -111,13 +111,38 @@ fn ingest(summary: &Summary, out: &mut dyn Write) -> Result<()> {
 
 fn pages_to_mind(summary: &Summary, out: &mut dyn Write) -> Result<()> {
     let verdicts = [
-        (summary.empty_pages, "without text (blank, or scanned)"),
+        (summary.blank_pages, "blank"),
+        (summary.empty_pages, "without text (scanned, or drawn)"),
         (summary.garbled_pages, "garbled, not indexed"),
         (summary.failed_pages, "unreadable"),
     ];
     for (number, what) in verdicts.iter().filter(|(number, _)| *number > 0) {
         writeln!(out, "{} {what}", count(*number, "page"))?;
     }
+    if summary.with_bad_pages > 0 && summary.parser == crate::parse::local::SERVICE {
+        let documents = count(summary.with_bad_pages, "document");
+        match summary.escalation {
+            Some(_) => {}
+            None => writeln!(
+                out,
+                "{documents} might read better at the service: --parser auto --escalate sends them"
+            )?,
+        }
+    }
+    listed(
+        "in, but without any text to find",
+        summary
+            .without_text
+            .iter()
+            .map(|path| (path.as_str(), None)),
+        out,
+    )?;
+    let kept = summary.not_escalated.iter();
+    listed(
+        "not read anew by the service",
+        kept.map(|row| (row.path.as_str(), Some(row.reason.as_str()))),
+        out,
+    )?;
     if summary.unembedded_chunks > 0 {
         writeln!(
             out,
@@ -129,19 +154,59 @@ fn pages_to_mind(summary: &Summary, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
+/// The first documents of a list and how many more there are.
+fn listed<'a>(
+    what: &str,
+    rows: impl ExactSizeIterator<Item = (&'a str, Option<&'a str>)>,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let more = rows.len().saturating_sub(MOST_FAILURES);
+    for (path, reason) in rows.take(MOST_FAILURES) {
+        match reason {
+            Some(reason) => writeln!(out, "{what}: {}: {reason}", short(path))?,
+            None => writeln!(out, "{what}: {}", short(path))?,
+        }
+    }
+    if more > 0 {
+        writeln!(out, "and {more} more {what}")?;
+    }
+    Ok(())
+}
+
 /// Which parser was used and what left the machine.
 fn sent(summary: &Summary, out: &mut dyn Write) -> Result<()> {
-    if summary.parser == crate::parse::local::SERVICE {
-        return writeln!(out, "parser: local, nothing left this machine");
-    }
+    let local = crate::parse::local::SERVICE;
+    let service = match (&summary.escalation, summary.parser.as_str()) {
+        (Some(service), _) => service,
+        (None, parser) if parser == local => {
+            return writeln!(out, "parser: local, nothing left this machine");
+        }
+        (None, service) => service,
+    };
+    let pages = match (summary.uploaded_pages, summary.uncounted) {
+        (Some(pages), Some(uncounted @ 1..)) => format!(
+            "{}, {} whose pages cannot be counted, ",
+            count(pages, "page"),
+            count(uncounted, "document")
+        ),
+        (Some(pages), _) => format!("{}, ", count(pages, "page")),
+        (None, _) => String::new(),
+    };
+    let parser = match summary.escalation {
+        Some(_) => "auto",
+        None => "storm",
+    };
     let would = if summary.dry_run { "would be " } else { "" };
     writeln!(
         out,
-        "parser: storm, {} ({}) {would}sent to {}",
+        "parser: {parser}, {} ({pages}{}) {would}sent to {service}",
         count(summary.uploaded, "document"),
         size(summary.uploaded_bytes),
-        summary.parser
-    )
+    )?;
+    match summary.escalated {
+        0 => Ok(()),
+        number => writeln!(out, "{} read by the service", count(number, "document")),
+    }
 }
 
 fn status(report: &StatusReport, out: &mut dyn Write) -> Result<()> {
@@ -180,12 +245,17 @@ fn collection(row: &CollectionRow, out: &mut dyn Write) -> Result<()> {
         size(row.bytes)
     )?;
     let verdicts = [
+        (row.blank_pages, "blank"),
         (row.empty_pages, "empty"),
         (row.garbled_pages, "garbled"),
         (row.failed_pages, "unreadable"),
     ];
     for (number, what) in verdicts.iter().filter(|(number, _)| *number > 0) {
         write!(out, ", {} {what}", count(*number, "page"))?;
+    }
+    if row.documents_without_text > 0 {
+        let documents = count(row.documents_without_text, "document");
+        write!(out, ", {documents} without any text")?;
     }
     writeln!(out)
 }
@@ -201,12 +271,16 @@ fn document(row: &DocumentRow, out: &mut dyn Write) -> Result<()> {
         count(u64::from(row.chunks), "chunk")
     )?;
     let verdicts = [
+        (row.blank_pages, "blank"),
         (row.empty_pages, "empty"),
         (row.garbled_pages, "garbled"),
         (row.failed_pages, "unreadable"),
     ];
     for (number, what) in verdicts.iter().filter(|(number, _)| *number > 0) {
         write!(out, ", {number} {what}")?;
+    }
+    if row.chunks == 0 {
+        write!(out, ", no text to find")?;
     }
     for (key, value) in &row.tags {
         write!(out, "  {key}={value}")?;

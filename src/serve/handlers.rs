@@ -113,8 +113,8 @@ async fn receive(state: &State, mut field: Field<'_>) -> Reply<(Source, Document
         ));
     }
     let extension = extension(name);
-    if !state.parser.extensions().contains(&extension.as_str()) {
-        let kinds = state.parser.extensions().join(", ");
+    if !state.parsers.extensions().contains(&extension.as_str()) {
+        let kinds = state.parsers.extensions().join(", ");
         return Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!("'{name}' is not of a kind this parser takes: {kinds}"),
@@ -165,7 +165,7 @@ async fn spooled(
 /// Writes the job and where its pages go; the answer may be sent once this returns. A job the
 /// worker may be at is only ever moved from a state it cannot be at work in.
 fn enqueue(state: &State, mut source: Source, document_id: DocumentId) -> anyhow::Result<Job> {
-    let (store, service) = (&state.store, state.parser.service());
+    let (store, service) = (&state.store, state.parsers.first.service());
     let collection = state.settings.collection.clone();
     let new = Job::new(service, &document_id, source.size);
     source.path = free_name(state, &source.path, &document_id)?;
@@ -182,7 +182,7 @@ fn enqueue(state: &State, mut source: Source, document_id: DocumentId) -> anyhow
     }
     // What the service refused, forgot or may have billed is not sent again by a mere upload.
     let again = job.state == JobState::Completed
-        || (job.state == JobState::Failed && !state.parser.is_remote());
+        || (job.state == JobState::Failed && !state.parsers.first.is_remote());
     if again {
         store.transition(&job.id, job.state, JobState::Queued)?;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{State, UPLOAD_ROOT};
 use crate::document::{DocumentId, Tags};
-use crate::ingest::{self, Input, Parts, Plan};
+use crate::ingest::{self, Budget, Input, Parts, Plan};
 use crate::ledger::Target;
 use crate::settings::IndexChoice;
 use crate::store::WriterLock;
@@ -52,7 +52,7 @@ async fn batch(state: &Arc<State>) -> anyhow::Result<()> {
         .await??
     };
     let parts = Parts {
-        parser: Arc::clone(&state.parser),
+        parsers: state.parsers.clone(),
         embedder: Arc::clone(&state.embedder),
         store: Arc::clone(&state.store),
         observer: Arc::clone(&state.observer),
@@ -64,9 +64,13 @@ async fn batch(state: &Arc<State>) -> anyhow::Result<()> {
         concurrency: state
             .settings
             .concurrency
-            .unwrap_or_else(|| state.parser.default_concurrency()),
+            .unwrap_or_else(|| state.parsers.first.default_concurrency()),
         checksum: false,
         dry_run: false,
+        budget: Budget {
+            pages: state.settings.max_pages,
+            bytes: state.settings.max_bytes,
+        },
         graph_from: state.settings.hnsw_min_chunks,
     };
     let summary = ingest::run(&parts, &plan, Input::Jobs(jobs.clone())).await?;
@@ -80,7 +84,7 @@ async fn batch(state: &Arc<State>) -> anyhow::Result<()> {
 fn open_uploads(state: &State) -> anyhow::Result<Vec<(DocumentId, Target)>> {
     let mut jobs = Vec::new();
     for row in state.store.open_jobs()? {
-        if row.job.state.is_open() && row.job.service == state.parser.service() {
+        if row.job.state.is_open() && row.job.service == state.parsers.first.service() {
             let ours = row.targets.into_iter().filter(|target| {
                 target.source.root == UPLOAD_ROOT && target.collection == state.settings.collection
             });
@@ -93,7 +97,7 @@ fn open_uploads(state: &State) -> anyhow::Result<Vec<(DocumentId, Target)>> {
 /// Removes spooled files whose job has ended, one way or the other.
 fn forget_settled(state: &State, jobs: &[(DocumentId, Target)]) -> anyhow::Result<()> {
     for (document_id, target) in jobs {
-        let id = crate::ledger::job_id(state.parser.service(), document_id);
+        let id = crate::ledger::job_id(state.parsers.first.service(), document_id);
         if state
             .store
             .job(&id)?

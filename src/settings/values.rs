@@ -45,6 +45,28 @@ pub(super) fn duration(name: &str, value: Option<String>) -> anyhow::Result<Opti
     }
 }
 
+/// Bytes: `1500`, `200kB`, `100 MB`, `2GB`, in powers of 1,000 as `ls` and the summary count them;
+/// `MiB` and the like are powers of 1,024.
+pub(super) fn size(name: &str, text: &str) -> anyhow::Result<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => 0,
+    };
+    match number.parse::<f64>() {
+        Ok(number) if factor > 0 => Ok((number * factor as f64) as u64),
+        _ => Err(usage!("{name}: '{text}' is not a size, write 500kB, 100MB or 2GB").into()),
+    }
+}
+
 /// The service's address without a slash at its end.
 pub(super) fn base_url(url: String) -> anyhow::Result<String> {
     let parsed = reqwest::Url::parse(&url)
@@ -84,6 +106,16 @@ pub fn parse_pages(text: &str) -> Result<(u32, u32), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("x", "1500").unwrap(), 1500);
+        assert_eq!(size("x", "1.5 MB").unwrap(), 1_500_000);
+        assert_eq!(size("x", "2gib").unwrap(), 2 << 30);
+        for bad in ["", "MB", "-1", "1 pound", "1e3x", "NaN"] {
+            assert!(size("x", bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn pages_and_tags_parse() {

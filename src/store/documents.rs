@@ -21,8 +21,13 @@ impl EmbeddedStore {
         self.write(|tx| {
             let collection = find_collection(tx, &entry.collection)?
                 .with_context(|| format!("collection '{}' is gone", entry.collection))?;
-            let mut replaced = drop_document_by_hash(tx, collection.id, &entry.document_id)?;
-            let document = insert_document(tx, collection.id, entry)?;
+            let known = document_by_hash(tx, collection.id, &entry.document_id)?;
+            let mut replaced = known.is_some();
+            let document = match known {
+                Some(id) => empty_document(tx, collection.id, id, entry)?,
+                None => insert_document(tx, collection.id, entry)?,
+            };
+            insert_pages(tx, document, entry)?;
             insert_chunks(tx, collection.id, document, entry)?;
             for source in &entry.sources {
                 replaced |= point_source(tx, collection.id, document, source)?;
@@ -130,6 +135,21 @@ impl EmbeddedStore {
         Ok(statement.exists(params![collection, document.0])?)
     }
 
+    pub(super) fn has_bad_pages(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        service: &str,
+    ) -> anyhow::Result<bool> {
+        let db = self.db();
+        let mut statement = db.prepare_cached(
+            "SELECT 1 FROM pages p JOIN documents d ON d.id = p.document_id
+             WHERE d.hash = ?2 AND d.service = ?3 AND p.verdict IN ('empty', 'garbled', 'failed')
+             AND d.collection_id = (SELECT id FROM collections WHERE name = ?1)",
+        )?;
+        Ok(statement.exists(params![collection, document.0, service])?)
+    }
+
     pub(super) fn find_parsed(
         &self,
         document: &DocumentId,
@@ -192,7 +212,37 @@ fn insert_document(tx: &Transaction<'_>, collection: i64, entry: &Entry) -> anyh
         size as i64,
         timestamp()
     ])?;
-    let document = tx.last_insert_rowid();
+    Ok(tx.last_insert_rowid())
+}
+
+/// Takes pages and chunks away from a document that is stored anew.
+fn empty_document(
+    tx: &Transaction<'_>,
+    collection: i64,
+    document: i64,
+    entry: &Entry,
+) -> anyhow::Result<i64> {
+    bury_chunks(tx, collection, document)?;
+    for table in ["chunks", "pages"] {
+        tx.execute(
+            &format!("DELETE FROM {table} WHERE document_id = ?1"),
+            [document],
+        )?;
+    }
+    tx.execute(
+        "UPDATE documents SET service = ?2, parser = ?3, title = ?4, created_at = ?5 WHERE id = ?1",
+        params![
+            document,
+            entry.service,
+            entry.parser,
+            entry.parsed.title,
+            timestamp()
+        ],
+    )?;
+    Ok(document)
+}
+
+fn insert_pages(tx: &Transaction<'_>, document: i64, entry: &Entry) -> anyhow::Result<()> {
     let mut insert = tx.prepare_cached(
         "INSERT INTO pages (document_id, number, verdict, text) VALUES (?1, ?2, ?3, ?4)",
     )?;
@@ -204,7 +254,7 @@ fn insert_document(tx: &Transaction<'_>, collection: i64, entry: &Entry) -> anyh
             page.text
         ])?;
     }
-    Ok(document)
+    Ok(())
 }
 
 fn insert_chunks(
@@ -313,19 +363,15 @@ fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn drop_document_by_hash(
+fn document_by_hash(
     tx: &Transaction<'_>,
     collection: i64,
     document: &DocumentId,
-) -> anyhow::Result<bool> {
-    let found: Option<i64> = tx
+) -> anyhow::Result<Option<i64>> {
+    Ok(tx
         .prepare_cached("SELECT id FROM documents WHERE collection_id = ?1 AND hash = ?2")?
         .query_row(params![collection, document.0], |row| row.get(0))
-        .optional()?;
-    match found {
-        Some(id) => drop_document(tx, collection, id).map(|()| true),
-        None => Ok(false),
-    }
+        .optional()?)
 }
 
 fn drop_if_orphan(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow::Result<()> {
@@ -340,6 +386,14 @@ fn drop_if_orphan(tx: &Transaction<'_>, collection: i64, document: i64) -> anyho
 }
 
 fn drop_document(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow::Result<()> {
+    bury_chunks(tx, collection, document)?;
+    tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?
+        .execute([document])?;
+    Ok(())
+}
+
+/// Takes a document's chunks out of the full text, and notes them as dead for the derived files.
+fn bury_chunks(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow::Result<()> {
     tx.prepare_cached(
         "INSERT INTO tombstones (chunk_id, collection_id)
          SELECT id, collection_id FROM chunks WHERE document_id = ?1",
@@ -350,8 +404,6 @@ fn drop_document(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow
         terms_table(collection)
     ))?
     .execute([document])?;
-    tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?
-        .execute([document])?;
     Ok(())
 }
 
@@ -376,15 +428,9 @@ fn stored_source(row: &Row<'_>) -> rusqlite::Result<StoredSource> {
 }
 
 fn stored_page(row: &Row<'_>) -> rusqlite::Result<Page> {
-    let verdict: String = row.get(1)?;
     Ok(Page {
         number: row.get(0)?,
-        verdict: match verdict.as_str() {
-            "ok" => Verdict::Ok,
-            "empty" => Verdict::Empty,
-            "garbled" => Verdict::Garbled,
-            _ => Verdict::Failed,
-        },
+        verdict: Verdict::parse(&row.get::<_, String>(1)?),
         text: row.get(2)?,
     })
 }

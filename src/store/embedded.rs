@@ -52,6 +52,15 @@ impl Store for EmbeddedStore {
         self.has_document(collection, document)
     }
 
+    fn poorly_read(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        service: &str,
+    ) -> anyhow::Result<bool> {
+        self.has_bad_pages(collection, document, service)
+    }
+
     fn parsed(
         &self,
         document: &DocumentId,

@@ -17,6 +17,9 @@ impl EmbeddedStore {
                 "SELECT c.uid, c.name, c.model, c.fingerprint,
                    (SELECT count(*) FROM documents d WHERE d.collection_id = c.id),
                    (SELECT count(*) FROM chunks k WHERE k.collection_id = c.id),
+                   (SELECT count(*) FROM documents d WHERE d.collection_id = c.id
+                    AND NOT EXISTS (SELECT 1 FROM chunks k WHERE k.document_id = d.id)),
+                   coalesce(sum(p.verdict = 'blank'), 0),
                    count(p.number), coalesce(sum(p.verdict = 'empty'), 0),
                    coalesce(sum(p.verdict = 'garbled'), 0), coalesce(sum(p.verdict = 'failed'), 0),
                    coalesce(sum(length(CAST(p.text AS BLOB))), 0), c.dimension,
@@ -47,6 +50,7 @@ impl EmbeddedStore {
         let mut statement = db.prepare_cached(&format!(
             "SELECT d.hash, c.name, d.title, d.parser, d.size, d.created_at,
                (SELECT count(*) FROM pages p WHERE p.document_id = d.id),
+               (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'blank'),
                (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'empty'),
                (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'garbled'),
                (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'failed'),
@@ -69,8 +73,8 @@ impl EmbeddedStore {
 fn collection_row(row: &Row<'_>) -> rusqlite::Result<(String, CollectionRow)> {
     let count = |index| row.get::<_, i64>(index).map(|n| n as u64);
     let chunks = count(5)?;
-    let embedded_chunks = count(12)?;
-    let vector_bytes = embedded_chunks * count(11)? * 4;
+    let embedded_chunks = count(14)?;
+    let vector_bytes = embedded_chunks * count(13)? * 4;
     Ok((
         row.get(0)?,
         CollectionRow {
@@ -79,20 +83,22 @@ fn collection_row(row: &Row<'_>) -> rusqlite::Result<(String, CollectionRow)> {
             fingerprint: row.get(3)?,
             documents: count(4)?,
             chunks,
+            documents_without_text: count(6)?,
             embedded_chunks,
-            pages: count(6)?,
-            empty_pages: count(7)?,
-            garbled_pages: count(8)?,
-            failed_pages: count(9)?,
-            bytes: count(10)? + vector_bytes,
+            blank_pages: count(7)?,
+            pages: count(8)?,
+            empty_pages: count(9)?,
+            garbled_pages: count(10)?,
+            failed_pages: count(11)?,
+            bytes: count(12)? + vector_bytes,
             graph_chunks: 0,
         },
     ))
 }
 
 fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
-    let paths: String = row.get(11)?;
-    let tags: String = row.get(12)?;
+    let paths: String = row.get(12)?;
+    let tags: String = row.get(13)?;
     Ok(DocumentRow {
         document_id: DocumentId(row.get(0)?),
         collection: row.get(1)?,
@@ -101,10 +107,11 @@ fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
         size: row.get::<_, i64>(4)? as u64,
         created_at: row.get(5)?,
         pages: row.get(6)?,
-        empty_pages: row.get(7)?,
-        garbled_pages: row.get(8)?,
-        failed_pages: row.get(9)?,
-        chunks: row.get(10)?,
+        blank_pages: row.get(7)?,
+        empty_pages: row.get(8)?,
+        garbled_pages: row.get(9)?,
+        failed_pages: row.get(10)?,
+        chunks: row.get(11)?,
         paths: from_json::<Vec<String>>(&paths)?,
         tags: from_json::<BTreeMap<String, String>>(&tags)?,
     })

@@ -13,12 +13,15 @@ use hayro_interpret::{
     InterpreterCache, InterpreterSettings, SoftMask, interpret_page,
 };
 
+use super::MAX_TEXT;
 use super::layout::{Piece, compose};
+use super::read::too_much_text;
+use super::verdict::{Looks, is_legible, judge};
 use crate::document::{Page, Parsed, Verdict};
 use crate::parse::ParseError;
 
-/// Glyphs without Unicode on one page above which the page is not to be trusted.
-const UNMAPPED_LIMIT: usize = 20;
+/// Books have thousands of pages, bombs have millions.
+const MAX_PAGES: usize = 100_000;
 
 /// Whether a PDF header stands in the first kilobyte, where readers accept it.
 pub fn is_pdf(bytes: &[u8]) -> bool {
@@ -38,7 +41,16 @@ pub fn parse(bytes: Vec<u8>) -> Result<Parsed, ParseError> {
     if pdf.pages().is_empty() {
         return Err(ParseError::document("the PDF has no pages"));
     }
-    let mut pages = extract(&pdf);
+    if pdf.pages().len() > MAX_PAGES {
+        return Err(ParseError::unreadable_here(
+            format!(
+                "the PDF has {} pages, the limit is {MAX_PAGES}",
+                pdf.pages().len()
+            ),
+            "split it",
+        ));
+    }
+    let mut pages = extract(&pdf)?;
     if pages.iter().any(|page| page.verdict == Verdict::Garbled) {
         second_opinion(&bytes, &mut pages);
     }
@@ -56,15 +68,22 @@ fn refusal(error: LoadPdfError) -> ParseError {
             ),
             other => ParseError::document(format!("the PDF's encryption cannot be read ({other})")),
         },
-        LoadPdfError::Invalid => ParseError::with_hint(
+        LoadPdfError::Invalid => ParseError::unreadable_here(
             "the PDF is damaged beyond repair",
             "download or export it again",
         ),
     }
 }
 
-fn extract(pdf: &Pdf) -> Vec<Page> {
+/// How many pages a PDF has; `None` if it cannot be read.
+pub fn count(bytes: Vec<u8>) -> Option<u64> {
+    let pdf = Pdf::new(Arc::new(bytes)).ok()?;
+    Some(pdf.pages().len() as u64)
+}
+
+fn extract(pdf: &Pdf) -> Result<Vec<Page>, ParseError> {
     let cache = InterpreterCache::new();
+    let mut room = MAX_TEXT;
     (1..)
         .zip(pdf.pages().iter())
         .map(|(number, page)| {
@@ -76,18 +95,23 @@ fn extract(pdf: &Pdf) -> Vec<Page> {
                     pdf.xref(),
                     InterpreterSettings::default(),
                 );
-                let mut collector = Collector::default();
+                let area = page.intersected_crop_box();
+                let mut collector = Collector::new(area.width() * area.height());
                 interpret_page(page, &mut context, &mut collector);
                 collector
             }));
-            match read {
+            let page = match read {
                 Ok(collector) => collector.page(number),
                 Err(_) => Page {
                     number,
                     text: String::new(),
                     verdict: Verdict::Failed,
                 },
-            }
+            };
+            room = room
+                .checked_sub(page.text.len())
+                .ok_or_else(too_much_text)?;
+            Ok(page)
         })
         .collect()
 }
@@ -112,20 +136,6 @@ fn second_opinion(bytes: &[u8], pages: &mut [Page]) {
     }
 }
 
-/// Whether at least nine in ten of the characters that show are neither private-use, replacement
-/// nor control characters.
-fn is_legible(text: &str) -> bool {
-    let shown = text.chars().filter(|c| !c.is_whitespace());
-    let (mut all, mut bad) = (0, 0);
-    for c in shown {
-        all += 1;
-        bad += usize::from(
-            c.is_control() || matches!(c, '\u{FFFD}' | '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..),
-        );
-    }
-    all > 0 && bad * 10 <= all
-}
-
 /// A PDF text string: UTF-16 with a byte order mark, UTF-8, or close enough to Latin-1.
 fn pdf_string(bytes: &[u8]) -> Option<String> {
     let text = match bytes {
@@ -143,29 +153,31 @@ fn pdf_string(bytes: &[u8]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The drawing device that keeps the glyphs and throws the rest away.
-#[derive(Default)]
+/// The drawing device that keeps the glyphs and throws the rest away, but for how much it covers.
 struct Collector {
     pieces: Vec<Piece>,
-    unmapped: usize,
+    looks: Looks,
 }
 
 impl Collector {
+    /// For a page of `area` square points.
+    fn new(area: f64) -> Self {
+        let looks = Looks {
+            area,
+            ..Looks::default()
+        };
+        Self {
+            pieces: Vec::new(),
+            looks,
+        }
+    }
+
     fn page(self, number: u32) -> Page {
         let text = compose(self.pieces);
-        let verdict = if self.unmapped > UNMAPPED_LIMIT {
-            Verdict::Garbled
-        } else if text.trim().is_empty() {
-            Verdict::Empty
-        } else if is_legible(&text) {
-            Verdict::Ok
-        } else {
-            Verdict::Garbled
-        };
         Page {
             number,
+            verdict: judge(&text, self.looks),
             text,
-            verdict,
         }
     }
 }
@@ -176,7 +188,7 @@ impl Device<'_> for Collector {
         let again = matches!(mode, DrawMode::Stroke(_));
         for glyph in run.glyphs() {
             let Some(unicode) = glyph.as_unicode() else {
-                self.unmapped += 1;
+                self.looks.unmapped += 1;
                 continue;
             };
             let text = match unicode {
@@ -195,10 +207,18 @@ impl Device<'_> for Collector {
         }
     }
 
-    fn draw_path(&mut self, _: &BezPath, _: DrawProps<'_>, _: &DrawMode) {}
+    fn draw_path(&mut self, _: &BezPath, _: DrawProps<'_>, _: &DrawMode) {
+        self.looks.ink = true;
+    }
+
+    fn draw_image(&mut self, image: Image<'_, '_>, props: ImageDrawProps<'_>) {
+        let pixels = f64::from(image.width()) * f64::from(image.height());
+        self.looks.ink = true;
+        self.looks.image_area += props.transform.determinant().abs() * pixels;
+    }
+
     fn push_clip_path(&mut self, _: &ClipPath) {}
     fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'_>>, _: BlendMode) {}
-    fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {}
     fn pop_clip(&mut self) {}
     fn pop_transparency_group(&mut self) {}
 }
@@ -226,11 +246,5 @@ mod tests {
             Some("회의")
         );
         assert_eq!(pdf_string(b"  "), None);
-    }
-
-    #[test]
-    fn private_use_text_is_not_legible() {
-        assert!(!is_legible("\u{E001}\u{E002}a"));
-        assert!(is_legible("plain"));
     }
 }

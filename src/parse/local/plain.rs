@@ -3,7 +3,8 @@
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8};
 
-use crate::document::{Page, Parsed, Verdict};
+use super::verdict::{Looks, judge};
+use crate::document::{Page, Parsed};
 use crate::parse::ParseError;
 
 /// Decodes `bytes` and splits them at form feeds.
@@ -19,20 +20,10 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         .map(|(number, text)| Page {
             number,
             text: text.to_owned(),
-            verdict: verdict(text),
+            verdict: judge(text, Looks::default()),
         })
         .collect();
     Ok(Parsed { pages, title: None })
-}
-
-fn verdict(text: &str) -> Verdict {
-    let letters = text.chars().filter(|c| !c.is_whitespace()).count();
-    let broken = text.chars().filter(|&c| c == '\u{FFFD}').count();
-    match (letters, broken) {
-        (0, _) => Verdict::Empty,
-        _ if broken * 5 > letters => Verdict::Garbled,
-        _ => Verdict::Ok,
-    }
 }
 
 /// The text, or `None` for binary data. UTF-8 with a few bad bytes stays UTF-8 with U+FFFD.
@@ -109,6 +100,6 @@ mod tests {
     fn form_feeds_separate_pages() {
         let pages = parse(b"one\x0Ctwo\x0C").unwrap().pages;
         assert_eq!(pages.len(), 3);
-        assert_eq!((pages[1].number, pages[2].verdict), (2, Verdict::Empty));
+        assert_eq!((pages[1].number, pages[2].verdict), (2, crate::document::Verdict::Blank));
     }
 }

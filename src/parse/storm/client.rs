@@ -1,23 +1,23 @@
 //! HTTP to the service: streaming upload, poll, and what each fault means.
 
 use std::path::Path;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use reqwest::header::RETRY_AFTER;
-use reqwest::multipart::{Form, Part};
+use reqwest::multipart::Form;
 use reqwest::{Response, StatusCode};
 use tokio::sync::{OnceCell, watch};
-use tokio_util::io::ReaderStream;
 
+use super::body::Body;
 use super::fault::{Fault, retry_after};
 use super::wire::{self, Api, Progress};
+use crate::document::DocumentId;
 use crate::settings::{Secret, StormApi};
 
 /// Most bytes of an answer read: real ones are megabytes at most.
 const MAX_ANSWER: usize = 256 << 20;
-/// Bytes read from the file at a time.
-const PIECE: usize = 64 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest call that sends no file.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -126,16 +126,18 @@ impl Client {
         Ok(Reach { api })
     }
 
-    /// Streams a file to the service under `name`; `progress` hears how many bytes have gone.
+    /// Streams a file to the service under `name`; `progress` hears how many bytes have gone. The
+    /// file is not sent whole unless it is `document`.
     pub async fn upload(
         &self,
         api: Api,
         file: &Path,
         name: &str,
+        document: &DocumentId,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Progress, Fault> {
-        let (body, length, sent) = self.body(file, name).await?;
-        let mut form = Form::new().part("file", body);
+        let body = Body::open(file, name, document).await?;
+        let mut form = Form::new().part("file", body.part);
         if api == Api::V2 {
             form = form.text("deleteOriginFile", "true");
             if let Some(language) = &self.language {
@@ -144,32 +146,16 @@ impl Client {
         }
         let url = format!("{}/{}", self.base, api.upload_path());
         let request = self.send(self.http.post(url).multipart(form));
-        match relay(request, sent.clone(), progress).await {
-            Err(Fault::AnswerLost(cause)) if *sent.borrow() < length => Err(Fault::Broken(cause)),
+        let response = relay(request, body.sent.clone(), progress).await;
+        if body.changed.load(SeqCst) {
+            return Err(Fault::Changed);
+        }
+        match response {
+            Err(Fault::AnswerLost(cause)) if *body.sent.borrow() < body.length => {
+                Err(Fault::Broken(cause))
+            }
             response => self.answer(api, response?, true).await,
         }
-    }
-
-    /// The file as a multipart part that is read as it is sent, its length, and the count of bytes
-    /// gone.
-    async fn body(
-        &self,
-        file: &Path,
-        name: &str,
-    ) -> Result<(Part, u64, watch::Receiver<u64>), Fault> {
-        let open = tokio::fs::File::open(file).await.map_err(Fault::File)?;
-        let length = open.metadata().await.map_err(Fault::File)?.len();
-        let (sender, receiver) = watch::channel(0);
-        let stream = ReaderStream::with_capacity(open, PIECE).inspect(move |piece| {
-            if let Ok(piece) = piece {
-                sender.send_modify(|sent| *sent += piece.len() as u64);
-            }
-        });
-        let part = Part::stream_with_length(reqwest::Body::wrap_stream(stream), length)
-            .file_name(name.to_owned())
-            .mime_str(content_type(name))
-            .map_err(|error| Fault::AnswerLost(error.to_string()))?;
-        Ok((part, length, receiver))
     }
 
     /// Looks at a job.
@@ -304,24 +290,4 @@ fn root_cause(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
-}
-
-fn content_type(name: &str) -> &'static str {
-    let (_, extension) = name.rsplit_once('.').unwrap_or_default();
-    match extension.to_lowercase().as_str() {
-        "pdf" => "application/pdf",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "csv" => "text/csv",
-        "txt" => "text/plain",
-        "doc" => "application/msword",
-        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "ppt" => "application/vnd.ms-powerpoint",
-        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-        "xls" => "application/vnd.ms-excel",
-        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "hwp" => "application/x-hwp",
-        "hwpx" => "application/hwp+zip",
-        _ => "application/octet-stream",
-    }
 }

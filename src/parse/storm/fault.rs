@@ -1,6 +1,6 @@
 //! What can go wrong in a call, what heals, and how long to wait before another try.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::StatusCode;
 
@@ -36,6 +36,9 @@ pub enum Fault {
     },
     #[error("the file cannot be read: {0}")]
     File(std::io::Error),
+    /// Noticed before the last piece was sent.
+    #[error("the file changed while it was sent; nothing of it was taken")]
+    Changed,
 }
 
 impl Fault {
@@ -59,12 +62,13 @@ impl Fault {
     /// Whether only this document is concerned.
     pub fn is_about_document(&self) -> bool {
         match self {
-            Fault::File(_) | Fault::Broken(_) => true,
+            Fault::File(_) | Fault::Broken(_) | Fault::Changed => true,
             Fault::Status { status, .. } => {
                 status.is_client_error()
                     && !matches!(
                         *status,
                         StatusCode::TOO_MANY_REQUESTS
+                            | StatusCode::PAYMENT_REQUIRED
                             | StatusCode::REQUEST_TIMEOUT
                             | StatusCode::TOO_EARLY
                     )
@@ -74,11 +78,18 @@ impl Fault {
         }
     }
 
+    /// Whether another try may succeed.
     fn heals(&self) -> bool {
         match self {
             Fault::Unreachable { .. } | Fault::Broken(_) => true,
             Fault::Status { status, .. } => {
-                status.is_server_error() || (status.is_client_error() && !self.is_about_document())
+                status.is_server_error()
+                    || matches!(
+                        *status,
+                        StatusCode::TOO_MANY_REQUESTS
+                            | StatusCode::REQUEST_TIMEOUT
+                            | StatusCode::TOO_EARLY
+                    )
             }
             Fault::Unreadable { upload, .. } => !upload,
             _ => false,
@@ -98,35 +109,73 @@ fn quoted(body: &str) -> String {
     format!(": {short}")
 }
 
-/// Exponential back-off with full jitter and a cap on tries
-/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
-#[derive(Debug, Default)]
+/// When to try again, and when to give up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Tries of one call, the first included.
+    pub tries: u32,
+    /// Longest time spent on one call with all its pauses.
+    pub total: Duration,
+    /// The first pause is at most this long, each further one at most twice the one before.
+    pub base: Duration,
+    /// No pause is longer, unless the service asks for it.
+    pub cap: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            tries: 5,
+            total: Duration::from_secs(600),
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The pauses of one call: exponential back-off with full jitter
+/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), or what the
+/// service asks for.
+#[derive(Debug)]
 pub struct Backoff {
+    policy: RetryPolicy,
     tries: u32,
+    start: Instant,
 }
 
 impl Backoff {
-    const TRIES: u32 = 5;
-    const BASE: Duration = Duration::from_millis(500);
-    const CAP: Duration = Duration::from_secs(30);
-    /// A service that asks for a longer pause than this is left alone.
-    const LONGEST_WAIT: Duration = Duration::from_secs(300);
+    /// For a call that begins now.
+    pub fn new(policy: RetryPolicy) -> Self {
+        Self {
+            policy,
+            tries: 0,
+            start: Instant::now(),
+        }
+    }
+
+    /// When the call began.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
 
     /// How long to wait before the next try, or `None` to give up.
     pub fn next(&mut self, fault: &Fault) -> Option<Duration> {
         self.tries += 1;
-        if !fault.heals() || self.tries >= Self::TRIES {
+        if !fault.heals() || self.tries >= self.policy.tries {
             return None;
         }
-        if let Fault::Status {
-            retry_after: Some(pause),
-            ..
-        } = fault
-        {
-            return (*pause <= Self::LONGEST_WAIT).then_some(*pause);
-        }
-        let ceiling = (Self::BASE * 2u32.pow(self.tries - 1)).min(Self::CAP);
-        Some(ceiling.mul_f64(jitter()))
+        let doubled = self
+            .policy
+            .base
+            .saturating_mul(1 << (self.tries - 1).min(20));
+        let pause = match fault {
+            Fault::Status {
+                retry_after: Some(asked),
+                ..
+            } => *asked,
+            _ => doubled.min(self.policy.cap).mul_f64(jitter()),
+        };
+        (self.start.elapsed() + pause <= self.policy.total).then_some(pause)
     }
 }
 
@@ -151,6 +200,10 @@ pub fn retry_after(value: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    fn backoff() -> Backoff {
+        Backoff::new(RetryPolicy::default())
+    }
+
     fn status(code: u16, retry_after: Option<Duration>) -> Fault {
         Fault::Status {
             status: StatusCode::from_u16(code).unwrap(),
@@ -163,20 +216,14 @@ mod tests {
     #[test]
     fn server_trouble_heals_and_refusals_do_not() {
         for code in [408, 425, 429, 500, 502, 503, 504] {
-            assert!(
-                Backoff::default().next(&status(code, None)).is_some(),
-                "{code}"
-            );
+            assert!(backoff().next(&status(code, None)).is_some(), "{code}");
         }
-        for code in [400, 404, 413, 415, 422] {
-            assert!(
-                Backoff::default().next(&status(code, None)).is_none(),
-                "{code}"
-            );
+        for code in [400, 404, 409, 413, 415, 422] {
+            assert!(backoff().next(&status(code, None)).is_none(), "{code}");
             assert!(status(code, None).is_about_document());
         }
         assert!(
-            Backoff::default()
+            backoff()
                 .next(&Fault::Token(StatusCode::UNAUTHORIZED))
                 .is_none()
         );
@@ -185,10 +232,19 @@ mod tests {
     #[test]
     fn the_pause_is_what_the_service_asks_and_tries_end() {
         let asked = Some(Duration::from_secs(7));
-        assert_eq!(Backoff::default().next(&status(429, asked)), asked);
-        let mut pauses = Backoff::default();
+        assert_eq!(backoff().next(&status(429, asked)), asked);
+        let mut pauses = backoff();
         let count = std::iter::from_fn(|| pauses.next(&status(503, None))).count();
         assert_eq!(count, 4);
+    }
+
+    #[test]
+    fn the_total_time_is_capped_whatever_the_service_asks() {
+        let asked = |seconds| status(503, Some(Duration::from_secs(seconds)));
+        assert!(backoff().next(&asked(599)).is_some());
+        assert!(backoff().next(&asked(601)).is_none());
+        assert!(backoff().next(&status(402, None)).is_none());
+        assert!(!status(402, None).is_about_document());
     }
 
     #[test]
