@@ -7,6 +7,7 @@
 mod support;
 
 mod bad_input;
+mod cage;
 mod golden;
 mod ingest;
 mod query;

@@ -100,6 +100,9 @@ mod tests {
     fn form_feeds_separate_pages() {
         let pages = parse(b"one\x0Ctwo\x0C").unwrap().pages;
         assert_eq!(pages.len(), 3);
-        assert_eq!((pages[1].number, pages[2].verdict), (2, crate::document::Verdict::Blank));
+        assert_eq!(
+            (pages[1].number, pages[2].verdict),
+            (2, crate::document::Verdict::Blank)
+        );
     }
 }
