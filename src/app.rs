@@ -107,13 +107,21 @@ pub fn store(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
 /// # Errors
 /// Exit code 1 when nothing was ever ingested.
 pub fn existing_store(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
-    EmbeddedStore::open_existing(&settings.data_dir)?
-        .map(Arc::new)
-        .ok_or_else(|| {
-            Error::NotFound(format!(
-                "nothing has been ingested into {} yet: type `squall ingest FOLDER`",
-                settings.data_dir.display()
-            ))
-            .into()
-        })
+    must_exist(settings)?;
+    store(settings)
+}
+
+/// Refuses a data directory without a store.
+///
+/// # Errors
+/// Exit code 1 when nothing was ever ingested.
+pub fn must_exist(settings: &Settings) -> anyhow::Result<()> {
+    if EmbeddedStore::exists(&settings.data_dir)? {
+        return Ok(());
+    }
+    Err(Error::NotFound(format!(
+        "nothing has been ingested into {} yet: type `squall ingest FOLDER`",
+        settings.data_dir.display()
+    ))
+    .into())
 }

@@ -74,6 +74,14 @@ pub enum Command {
     Serve(Serve),
     /// Rebuild the vector file and the HNSW graph now
     Optimize(Optimize),
+    /// Check that everything stored is as it was written
+    Verify(Locking),
+    /// Mend what `verify` finds: make derived data anew, set aside what cannot be read
+    Repair(Repair),
+    /// Write a collection to one file
+    Export(Export),
+    /// Take in a collection from such a file
+    Import(Import),
     /// Check the set-up and say what to type where it is wrong
     Doctor,
     /// Print a shell completion script
@@ -253,6 +261,46 @@ pub struct Serve {
     pub collection: Option<String>,
     #[command(flatten)]
     pub parsing: Parsing,
+}
+
+/// For commands that wait for their turn and parse nothing.
+#[derive(Debug, Args)]
+pub struct Locking {
+    /// How long to wait for another squall that is writing [default: 60s]
+    #[arg(long, value_name = "TIME")]
+    pub lock_timeout: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Repair {
+    /// Also take out what is damaged beyond repair; a copy of it is kept in `quarantine`
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub locking: Locking,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The file to write
+    pub file: PathBuf,
+    /// Collection to write [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Replace the file if it is there
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// A file written by `squall export`
+    pub file: PathBuf,
+    /// Name for the collection [default: the one it had]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    #[command(flatten)]
+    pub locking: Locking,
 }
 
 #[derive(Debug, Args)]

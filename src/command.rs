@@ -2,14 +2,18 @@
 
 mod completions;
 mod doctor;
+mod export;
+mod import;
 mod ingest;
 mod interrupt;
 mod man;
 mod optimize;
 mod query;
 mod remove;
+mod repair;
 mod serve;
 mod status;
+mod verify;
 
 use crate::cli::{Cli, Command};
 use crate::error::Exit;
@@ -36,6 +40,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Remove(args) => remove::run(args, &settings, &printer),
         Command::Serve(_) => serve::run(&settings, &printer),
         Command::Optimize(args) => optimize::run(args, &settings, &printer),
+        Command::Verify(_) => verify::run(&settings, &printer),
+        Command::Repair(args) => repair::run(args, &settings, &printer),
+        Command::Export(args) => export::run(args, &settings, &printer),
+        Command::Import(args) => import::run(args, &settings, &printer),
         Command::Doctor => doctor::run(&settings, &printer),
         Command::Completions { .. } | Command::Man | Command::ParseWorker { .. } => Ok(Exit::Done),
     }

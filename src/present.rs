@@ -12,7 +12,7 @@ use crate::cli::Global;
 use crate::document::{Answer, SCHEMA};
 use crate::ingest::{Event, Observer, Summary};
 use crate::progress::{Bars, Lines};
-use crate::store::{CollectionRow, DocumentRow, JobRow, Refreshed};
+use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Refreshed, Repaired, Transferred};
 
 /// What a command has to say.
 #[derive(Debug, Serialize)]
@@ -30,6 +30,13 @@ pub enum Report {
     Optimized {
         collections: Vec<OptimizeReport>,
     },
+    Verified {
+        healthy: bool,
+        findings: Vec<Finding>,
+    },
+    Repaired(Repaired),
+    Exported(Transferred),
+    Imported(Transferred),
     Doctor {
         healthy: bool,
         checks: Vec<Check>,

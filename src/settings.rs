@@ -11,9 +11,9 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use self::values::{base_url, duration, named, size, within};
-pub use self::values::{parse_pages, parse_tag};
-use crate::cli::{Command, Global, Parsing};
+use self::values::{base_url, duration, size, within};
+pub use self::values::{named, parse_pages, parse_tag};
+use crate::cli::{Command, Global, Locking, Parsing};
 use crate::error::Error;
 use crate::usage;
 
@@ -286,6 +286,13 @@ fn flags(global: &Global, command: &Command) -> Layer {
             collection: args.collection.clone(),
             ..Layer::default()
         },
+        Command::Verify(args) => locking(args),
+        Command::Repair(args) => locking(&args.locking),
+        Command::Export(args) => Layer {
+            collection: args.collection.clone(),
+            ..Layer::default()
+        },
+        Command::Import(args) => locking(&args.locking),
         Command::Serve(args) => Layer {
             collection: args.collection.clone(),
             addr: args.addr,
@@ -294,6 +301,13 @@ fn flags(global: &Global, command: &Command) -> Layer {
         _ => Layer::default(),
     }
     .over(base)
+}
+
+fn locking(args: &Locking) -> Layer {
+    Layer {
+        lock_timeout: args.lock_timeout.clone(),
+        ..Layer::default()
+    }
 }
 
 fn parsing(args: &Parsing) -> Layer {

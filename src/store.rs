@@ -9,10 +9,16 @@ mod embedded;
 mod graph;
 mod jobs;
 mod lock;
+mod repair;
+mod salvage;
 mod search;
 mod sqlite;
 mod stats;
+mod sums;
+mod transfer;
 mod vectors;
+mod verify;
+mod wal;
 
 use serde::Serialize;
 
@@ -23,7 +29,10 @@ use crate::settings::IndexChoice;
 use crate::usage;
 
 pub use lock::WriterLock;
+pub use repair::{Repaired, open as open_to_repair};
 pub use sqlite::EmbeddedStore;
+pub use transfer::Transferred;
+pub use verify::{Finding, log as verify_log};
 
 /// The model whose vectors a collection holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

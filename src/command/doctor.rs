@@ -50,9 +50,10 @@ fn data_directory(dir: &Path) -> Check {
 
 fn store(settings: &Settings) -> Check {
     let open = || -> anyhow::Result<String> {
-        let Some(store) = EmbeddedStore::open_existing(&settings.data_dir)? else {
+        if !EmbeddedStore::exists(&settings.data_dir)? {
             return Ok("empty: type `squall ingest FOLDER`".into());
-        };
+        }
+        let store = EmbeddedStore::open(&settings.data_dir)?;
         let rows = store.collections()?;
         store.check_derived()?;
         let (documents, chunks) = rows

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Check, OptimizeReport, RemoveReport, Report, StatusReport};
 use crate::document::Answer;
 use crate::ingest::Summary;
-use crate::store::{CollectionRow, DocumentRow, JobRow};
+use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Repaired, Transferred};
 use crate::text::{count, one_line};
 
 /// Failures listed in a summary; `status` has them all.
@@ -24,6 +24,10 @@ pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
         Report::Optimized { collections } => {
             collections.iter().try_for_each(|row| optimized(row, out))
         }
+        Report::Verified { findings, .. } => findings.iter().try_for_each(|row| finding(row, out)),
+        Report::Repaired(report) => repaired(report, out),
+        Report::Exported(report) => transferred("wrote", "to", report, out),
+        Report::Imported(report) => transferred("took in", "from", report, out),
         Report::Doctor { checks, .. } => checks.iter().try_for_each(|row| check(row, out)),
     }
 }
@@ -35,6 +39,7 @@ pub fn note(report: &Report) -> Option<&'static str> {
             Some("no answer: no passage matches the question and the filters")
         }
         Report::Answer(answer) if !answer.answered => Some("no answer in these documents"),
+        Report::Verified { healthy: false, .. } => Some("type `squall repair` to mend it"),
         Report::Ingest(summary) if summary.interrupted => {
             Some("stopped; run the same command again to go on, nothing is done twice")
         }
@@ -340,6 +345,62 @@ fn optimized(row: &OptimizeReport, out: &mut dyn Write) -> Result<()> {
         "{}: {} in the vector file, {graph}",
         row.collection,
         count(row.refreshed.chunks, "chunk")
+    )
+}
+
+fn finding(finding: &Finding, out: &mut dyn Write) -> Result<()> {
+    let Some(first) = finding.problems.first() else {
+        return writeln!(out, "ok     {}", finding.name);
+    };
+    writeln!(out, "WRONG  {}: {first}", finding.name)?;
+    for problem in finding.problems.iter().skip(1).take(MOST_FAILURES) {
+        writeln!(out, "       {problem}")?;
+    }
+    let more = finding.problems.len().saturating_sub(1 + MOST_FAILURES);
+    match more {
+        0 => Ok(()),
+        more => writeln!(out, "       and {more} more"),
+    }
+}
+
+fn repaired(report: &Repaired, out: &mut dyn Write) -> Result<()> {
+    if report.salvaged {
+        writeln!(out, "the database was built anew from what could be read")?;
+    }
+    for path in &report.dropped {
+        writeln!(out, "dropped, to be ingested anew: {}", short(path))?;
+    }
+    if report.dropped_rows > 0 {
+        writeln!(out, "dropped {}", count(report.dropped_rows, "damaged row"))?;
+    }
+    for name in &report.kept_collections {
+        writeln!(out, "kept collection '{name}', whose own row was damaged")?;
+    }
+    if report.embedded > 0 {
+        writeln!(out, "embedded {} anew", count(report.embedded, "chunk"))?;
+    }
+    for name in &report.reindexed {
+        writeln!(out, "made the full text of '{name}' anew")?;
+    }
+    writeln!(out, "made the vector files and graphs anew")?;
+    if let Some(folder) = &report.quarantine {
+        writeln!(out, "what was there before is in {folder}")?;
+    }
+    report
+        .left
+        .iter()
+        .try_for_each(|left| writeln!(out, "left: {left}"))
+}
+
+fn transferred(verb: &str, way: &str, report: &Transferred, out: &mut dyn Write) -> Result<()> {
+    writeln!(
+        out,
+        "{verb} collection '{}' {way} {}: {}, {}, {}",
+        report.collection,
+        report.file,
+        count(report.documents, "document"),
+        count(report.chunks, "chunk"),
+        count(report.jobs, "job")
     )
 }
 

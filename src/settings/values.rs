@@ -5,7 +5,10 @@ use std::time::Duration;
 use crate::usage;
 
 /// A collection's name in NFC.
-pub(super) fn named(collection: String) -> anyhow::Result<String> {
+///
+/// # Errors
+/// A usage error for one that is blank, too long, or holds control characters.
+pub fn named(collection: String) -> anyhow::Result<String> {
     let fine = !collection.trim().is_empty()
         && collection.chars().count() <= 100
         && !collection.chars().any(char::is_control);

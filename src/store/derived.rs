@@ -16,7 +16,7 @@ use super::{Collection, Refreshed};
 const LAG: u64 = 256;
 
 impl EmbeddedStore {
-    fn vector_path(&self, uid: &str) -> PathBuf {
+    pub(super) fn vector_path(&self, uid: &str) -> PathBuf {
         self.data_dir.join("vectors").join(format!("{uid}.vec"))
     }
 

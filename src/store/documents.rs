@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::sqlite::{EmbeddedStore, find_collection, terms_table};
+use super::sums;
 use super::{Entry, StoredSource};
 use crate::document::{DocumentId, Page, Parsed, Source, Tags, Verdict};
 use crate::ledger::{JobState, job_id, timestamp};
@@ -169,9 +170,10 @@ impl EmbeddedStore {
         let Some((id, title)) = found else {
             return Ok(None);
         };
-        let mut statement = db.prepare_cached(
-            "SELECT number, verdict, text FROM pages WHERE document_id = ?1 ORDER BY number",
-        )?;
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT number, verdict, text, {} FROM pages p WHERE document_id = ?1 ORDER BY number",
+            sums::intact("pages", "p")
+        ))?;
         let pages = statement
             .query_map([id], stored_page)?
             .collect::<Result<_, _>>()?;
@@ -185,12 +187,13 @@ impl EmbeddedStore {
         number: u32,
     ) -> anyhow::Result<Option<Page>> {
         let db = self.db();
-        let mut statement = db.prepare_cached(
-            "SELECT p.number, p.verdict, p.text FROM pages p
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT p.number, p.verdict, p.text, {} FROM pages p
              JOIN documents d ON d.id = p.document_id
              JOIN collections c ON c.id = d.collection_id
              WHERE c.name = ?1 AND d.hash = ?2 AND p.number = ?3",
-        )?;
+            sums::intact("pages", "p")
+        ))?;
         Ok(statement
             .query_row(params![collection, document.0, number], stored_page)
             .optional()?)
@@ -200,8 +203,9 @@ impl EmbeddedStore {
 fn insert_document(tx: &Transaction<'_>, collection: i64, entry: &Entry) -> anyhow::Result<i64> {
     let size = entry.sources.first().map_or(0, |source| source.size);
     tx.prepare_cached(
-        "INSERT INTO documents (collection_id, hash, service, parser, title, size, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO documents
+         (collection_id, hash, service, parser, title, size, pages, chunks, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         collection,
@@ -210,6 +214,8 @@ fn insert_document(tx: &Transaction<'_>, collection: i64, entry: &Entry) -> anyh
         entry.parser,
         entry.parsed.title,
         size as i64,
+        entry.parsed.pages.len() as i64,
+        entry.chunks.len() as i64,
         timestamp()
     ])?;
     Ok(tx.last_insert_rowid())
@@ -230,12 +236,15 @@ fn empty_document(
         )?;
     }
     tx.execute(
-        "UPDATE documents SET service = ?2, parser = ?3, title = ?4, created_at = ?5 WHERE id = ?1",
+        "UPDATE documents SET service = ?2, parser = ?3, title = ?4, pages = ?5, chunks = ?6,
+             created_at = ?7 WHERE id = ?1",
         params![
             document,
             entry.service,
             entry.parser,
             entry.parsed.title,
+            entry.parsed.pages.len() as i64,
+            entry.chunks.len() as i64,
             timestamp()
         ],
     )?;
@@ -385,7 +394,11 @@ fn drop_if_orphan(tx: &Transaction<'_>, collection: i64, document: i64) -> anyho
     }
 }
 
-fn drop_document(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow::Result<()> {
+pub(super) fn drop_document(
+    tx: &Transaction<'_>,
+    collection: i64,
+    document: i64,
+) -> anyhow::Result<()> {
     bury_chunks(tx, collection, document)?;
     tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?
         .execute([document])?;
@@ -428,8 +441,10 @@ fn stored_source(row: &Row<'_>) -> rusqlite::Result<StoredSource> {
 }
 
 fn stored_page(row: &Row<'_>) -> rusqlite::Result<Page> {
+    let number = row.get(0)?;
+    sums::check(row, 3, || format!("page {number} of a document"))?;
     Ok(Page {
-        number: row.get(0)?,
+        number,
         verdict: Verdict::parse(&row.get::<_, String>(1)?),
         text: row.get(2)?,
     })

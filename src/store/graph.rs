@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::Collection;
-use super::sqlite::EmbeddedStore;
+use super::sqlite::{EmbeddedStore, unique};
 use super::vectors::{VectorFile, fingerprint, sync_folder};
 use crate::hnsw::Graph;
 
@@ -73,7 +73,7 @@ impl EmbeddedStore {
         let before = self.manifest(&collection.uid);
         let rows = (0..vectors.len()).map(|index| (vectors.at(index), vectors.chunk(index)));
         let graph = Graph::build(vectors.len(), rows);
-        let name = format!("{}-{}", collection.uid, unique());
+        let name = format!("{}-{}", collection.uid, unique(&collection.uid));
         graph.dump(&folder, &name)?;
         let mut checksums = Vec::new();
         for path in graph_files(&folder, &name) {
@@ -174,12 +174,6 @@ impl EmbeddedStore {
             .filter_map(|path| Some(std::fs::metadata(path).ok()?.len()))
             .sum()
     }
-}
-
-/// Never the name of files that are in use.
-fn unique() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    format!("{:x}", now.map_or(0, |now| now.as_nanos()))
 }
 
 fn trusted(manifest: &Manifest, collection: &Collection) -> anyhow::Result<()> {

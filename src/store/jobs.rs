@@ -4,17 +4,25 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::JobRow;
 use super::sqlite::EmbeddedStore;
+use super::sums;
 use crate::document::DocumentId;
 use crate::ledger::{Job, JobState, Ledger, Target, timestamp};
 
-const COLUMNS: &str = "id, service, hash, state, remote_id, attempts, error, size, pages, \
-                       created_at, updated_at";
+/// Columns as [`stored_job`] reads them, the last telling whether the row is as it was written: one
+/// that is not could have a paid document sent again.
+fn columns() -> String {
+    format!(
+        "id, service, hash, state, remote_id, attempts, error, size, pages, created_at, \
+         updated_at, {}",
+        sums::intact("jobs", "jobs")
+    )
+}
 
 impl Ledger for EmbeddedStore {
     fn job(&self, id: &str) -> anyhow::Result<Option<Job>> {
         let db = self.db();
         let mut statement =
-            db.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?;
+            db.prepare_cached(&format!("SELECT {} FROM jobs WHERE id = ?1", columns()))?;
         Ok(statement.query_row([id], stored_job).optional()?)
     }
 
@@ -34,7 +42,7 @@ impl EmbeddedStore {
     pub(super) fn begin_job(&self, job: &Job) -> anyhow::Result<Job> {
         self.write(|tx| {
             let known = tx
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?
+                .prepare_cached(&format!("SELECT {} FROM jobs WHERE id = ?1", columns()))?
                 .query_row([&job.id], stored_job)
                 .optional()?;
             if let Some(known) = known {
@@ -60,7 +68,8 @@ impl EmbeddedStore {
         let jobs: Vec<Job> = {
             let db = self.db();
             let mut statement = db.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM jobs WHERE state <> ?1 ORDER BY created_at, id"
+                "SELECT {} FROM jobs WHERE state <> ?1 ORDER BY created_at, id",
+                columns()
             ))?;
             statement
                 .query_map([JobState::Completed.as_str()], stored_job)?
@@ -142,6 +151,7 @@ fn insert(tx: &Transaction<'_>, job: &Job) -> anyhow::Result<()> {
 
 fn stored_job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let state: String = row.get(3)?;
+    sums::check(row, 11, || "a job".to_owned())?;
     Ok(Job {
         id: row.get(0)?,
         service: row.get(1)?,

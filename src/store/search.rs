@@ -7,6 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
 use super::sqlite::{EmbeddedStore, terms_table};
+use super::sums;
 use super::vectors::{Best, dot};
 use super::{Collection, Scored};
 use crate::document::{DocumentId, Filter, Hit};
@@ -184,15 +185,19 @@ impl EmbeddedStore {
 
     pub(super) fn find_hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>> {
         let db = self.db();
-        let mut statement = db.prepare_cached(
+        let mut statement = db.prepare_cached(&format!(
             "SELECT d.hash, k.page, k.start, k.end,
                substr(p.text, k.start + 1, k.end - k.start),
-               (SELECT min(path) FROM sources s WHERE s.document_id = d.id)
+               (SELECT min(path) FROM sources s WHERE s.document_id = d.id),
+               {} AND {} AND {}
              FROM chunks k
              JOIN documents d ON d.id = k.document_id
              JOIN pages p ON p.document_id = d.id AND p.number = k.page
              WHERE k.id = ?1",
-        )?;
+            sums::intact("chunks", "k"),
+            sums::intact("documents", "d"),
+            sums::intact("pages", "p")
+        ))?;
         let mut hits = Vec::with_capacity(chunks.len());
         for &chunk in chunks {
             let mut rows = statement.query([chunk])?;
@@ -245,10 +250,12 @@ fn condition(filter: &Filter, values: &mut Vec<Value>) -> String {
 fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
     let hash: String = row.get(0)?;
     let (page_number, start, end): (u32, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    let document = row.get::<_, Option<String>>(5)?.unwrap_or_default();
+    sums::check(row, 6, || format!("page {page_number} of {document}"))?;
     Ok(Hit {
         id: format!("{hash}:{page_number}:{start}-{end}"),
         document_id: DocumentId(hash),
-        document: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+        document,
         page_number,
         start: start as usize,
         end: end as usize,

@@ -9,15 +9,21 @@ use anyhow::Context as _;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::graph::LoadedGraph;
+use super::sums;
 use super::vectors::VectorFile;
 use super::{Collection, ModelIdentity};
 use crate::error::Error;
 use crate::ledger::timestamp;
 
-/// Raised with every change of the schema; [`MIGRATIONS`] leads from one to the next.
-const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
-/// Statement batch `n` turns schema version `n` into `n + 1`.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+/// Raised with every change of the schema.
+pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA: &str = include_str!("schema/2.sql");
+/// The statements that lead from each earlier version to the next.
+const FROM_1: [&str; 3] = [
+    include_str!("schema/1-to-2-before.sql"),
+    SCHEMA,
+    include_str!("schema/1-to-2-after.sql"),
+];
 /// How long SQLite waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -51,16 +57,15 @@ impl EmbeddedStore {
         store.map_err(|error| explain(error, &path))
     }
 
-    /// Opens the store if it exists.
-    pub fn open_existing(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+    /// Whether there is a store in `data_dir`.
+    ///
+    /// # Errors
+    /// Exit code 5 when that cannot be told.
+    pub fn exists(data_dir: &Path) -> anyhow::Result<bool> {
         let path = Self::database(data_dir);
-        match path.try_exists() {
-            Ok(true) => Self::open(data_dir).map(Some),
-            Ok(false) => Ok(None),
-            Err(error) => {
-                Err(Error::Store(format!("cannot look at {}: {error}", path.display())).into())
-            }
-        }
+        path.try_exists().map_err(|error| {
+            Error::Store(format!("cannot look at {}: {error}", path.display())).into()
+        })
     }
 
     /// Where the database of a data directory is.
@@ -73,10 +78,11 @@ impl EmbeddedStore {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A committed ledger row must survive a power cut: it stands for a paid upload.
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", -16_000)?;
         connection.set_prepared_statement_cache_capacity(64);
+        sums::register(&connection)?;
         migrate(&mut connection)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
         Ok(Self {
             data_dir: data_dir.to_path_buf(),
             connection: Mutex::new(connection),
@@ -125,13 +131,12 @@ impl EmbeddedStore {
                 return same_model(found, model);
             }
             let now = timestamp();
-            let uid = blake3::hash(format!("{name}\n{now}\n{}", std::process::id()).as_bytes());
             tx.execute(
                 "INSERT INTO collections (name, uid, model, fingerprint, dimension, created_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
                     name,
-                    &uid.to_hex()[..16],
+                    unique(name),
                     model.name,
                     model.fingerprint,
                     model.dimension as i64,
@@ -139,8 +144,7 @@ impl EmbeddedStore {
                 ],
             )?;
             tx.execute_batch(&format!(
-                "CREATE VIRTUAL TABLE {} USING fts5(terms, content='', contentless_delete=1,
-                 tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")",
+                "CREATE VIRTUAL TABLE {} USING {TERMS}",
                 terms_table(tx.last_insert_rowid())
             ))?;
             find_collection(tx, name)?.context("the new collection is not there")
@@ -162,6 +166,20 @@ impl EmbeddedStore {
         Ok(true)
     }
 }
+
+/// 16 hex digits that name the derived files of one collection and no other, whatever the clock
+/// says.
+pub(super) fn unique(name: &str) -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // Seeded by the system for each instance.
+    let mut hasher = std::hash::RandomState::new().build_hasher();
+    hasher.write(name.as_bytes());
+    format!("{:016x}", hasher.finish())
+}
+
+/// What kind of table the full text is: terms come ready-made and are looked up as they are.
+pub(super) const TERMS: &str = "fts5(terms, content='', contentless_delete=1, \
+                                tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")";
 
 /// The full-text table of a collection.
 pub(super) fn terms_table(collection: i64) -> String {
@@ -199,13 +217,16 @@ fn same_model(found: Collection, model: &ModelIdentity) -> anyhow::Result<Collec
     Ok(found)
 }
 
-fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
+/// Brings a database to this program's schema, in one transaction.
+pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     let version = |connection: &Connection| {
         connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
     };
     if version(connection)? == SCHEMA_VERSION {
         return Ok(());
     }
+    // Tables that move over must not take their rows along.
+    connection.pragma_update(None, "foreign_keys", false)?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = version(&tx)?;
     if found > SCHEMA_VERSION {
@@ -215,8 +236,14 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
         ))
         .into());
     }
-    for step in &MIGRATIONS[found as usize..] {
-        tx.execute_batch(step)?;
+    match found {
+        0 => tx.execute_batch(SCHEMA)?,
+        1 => {
+            for part in FROM_1 {
+                tx.execute_batch(part)?;
+            }
+        }
+        _ => {}
     }
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
@@ -236,8 +263,7 @@ fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
             format!("the store {path} is busy: another squall is writing; try again")
         }
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => format!(
-            "the store {path} is damaged ({error}); move it away and ingest again, nothing else is \
-             lost"
+            "the store {path} is damaged ({error}); type `squall repair` to see what can be saved"
         ),
         ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => format!(
             "the store {path} cannot be opened for writing ({error}); check the permissions, or \

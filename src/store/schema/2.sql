@@ -1,5 +1,6 @@
--- Schema version 1. SQLite is the truth; the vector file and the graph are derived from it.
+-- Schema version 2. SQLite is the truth; the vector file and the graph are derived from it.
 -- Each collection also has an FTS5 table `terms_<id>` (see sqlite.rs), rowid = chunks.id.
+-- `sum` is a checksum of the row (see sums.rs): SQLite itself does not notice a flipped bit in a text.
 
 CREATE TABLE collections (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -9,7 +10,8 @@ CREATE TABLE collections (
     fingerprint TEXT NOT NULL,             -- decides whether vectors may be compared
     dimension   INTEGER NOT NULL,
     generation  INTEGER NOT NULL DEFAULT 0, -- raised by every change
-    created_at  TEXT NOT NULL
+    created_at  TEXT NOT NULL,
+    sum INTEGER AS (row_sum(id, name, uid, model, fingerprint, dimension, generation, created_at)) STORED
 ) STRICT;
 
 CREATE TABLE documents (
@@ -20,7 +22,10 @@ CREATE TABLE documents (
     parser        TEXT NOT NULL,           -- parser version
     title         TEXT,
     size          INTEGER NOT NULL,        -- bytes
+    pages         INTEGER NOT NULL,        -- how many there must be
+    chunks        INTEGER NOT NULL,
     created_at    TEXT NOT NULL,
+    sum INTEGER AS (row_sum(id, collection_id, hash, service, parser, title, size, pages, chunks, created_at)) STORED,
     UNIQUE (collection_id, hash)
 ) STRICT;
 
@@ -34,6 +39,7 @@ CREATE TABLE sources (
     size          INTEGER NOT NULL,
     modified      INTEGER NOT NULL,        -- nanoseconds since 1970
     document_id   INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    sum INTEGER AS (row_sum(collection_id, path, file, root, size, modified, document_id)) STORED,
     PRIMARY KEY (collection_id, path)
 ) STRICT;
 
@@ -43,6 +49,7 @@ CREATE TABLE tags (
     document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
     key         TEXT NOT NULL,
     value       TEXT NOT NULL,
+    sum INTEGER AS (row_sum(document_id, key, value)) STORED,
     PRIMARY KEY (document_id, key)
 ) STRICT, WITHOUT ROWID;
 
@@ -51,6 +58,7 @@ CREATE TABLE pages (
     number      INTEGER NOT NULL,          -- from 1
     verdict     TEXT NOT NULL,
     text        TEXT NOT NULL,
+    sum INTEGER AS (row_sum(document_id, number, verdict, text)) STORED,
     UNIQUE (document_id, number)
 ) STRICT;
 
@@ -60,7 +68,8 @@ CREATE TABLE chunks (
     document_id   INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
     page          INTEGER NOT NULL,
     start         INTEGER NOT NULL,        -- characters into the page's text
-    end           INTEGER NOT NULL
+    end           INTEGER NOT NULL,
+    sum INTEGER AS (row_sum(id, collection_id, document_id, page, start, end)) STORED
 ) STRICT;
 
 CREATE INDEX chunks_by_document ON chunks(document_id);
@@ -68,13 +77,15 @@ CREATE INDEX chunks_by_collection ON chunks(collection_id, id);
 
 CREATE TABLE vectors (
     chunk_id INTEGER PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE,
-    vector   BLOB NOT NULL                 -- f32, little endian
+    vector   BLOB NOT NULL, -- f32, little endian
+    sum INTEGER AS (row_sum(chunk_id, vector)) STORED
 ) STRICT;
 
 -- Chunks that are gone but may still stand in the vector file or the graph.
 CREATE TABLE tombstones (
     chunk_id      INTEGER PRIMARY KEY,
-    collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE
+    collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+    sum INTEGER AS (row_sum(chunk_id, collection_id)) STORED
 ) STRICT;
 
 CREATE TABLE jobs (
@@ -89,6 +100,7 @@ CREATE TABLE jobs (
     pages      INTEGER,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
+    sum INTEGER AS (row_sum(id, service, hash, state, remote_id, attempts, error, size, pages, created_at, updated_at)) STORED,
     UNIQUE (service, hash)
 ) STRICT;
 
@@ -99,6 +111,7 @@ CREATE TABLE job_targets (
     collection TEXT NOT NULL,
     path       TEXT NOT NULL,
     target     TEXT NOT NULL,              -- JSON of ledger::Target
+    sum INTEGER AS (row_sum(job_id, collection, path, target)) STORED,
     PRIMARY KEY (job_id, collection, path)
 ) STRICT;
 

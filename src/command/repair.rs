@@ -1,0 +1,26 @@
+//! `squall repair`: mends what `verify` finds.
+
+use super::ingest;
+use crate::app;
+use crate::cli;
+use crate::error::Exit;
+use crate::present::{Printer, Report};
+use crate::settings::Settings;
+use crate::store::{Repaired, Store as _, open_to_repair};
+
+pub fn run(args: cli::Repair, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    app::must_exist(settings)?;
+    let _turn = ingest::lock(settings)?;
+    let embedder = app::embedder(settings)?;
+    let mut repaired = Repaired::default();
+    let store = open_to_repair(&settings.data_dir, args.yes, &mut repaired)?;
+    store.repair(&*embedder, args.yes, &mut repaired)?;
+    for row in store.collections()? {
+        if let Some(collection) = store.collection(&row.collection)? {
+            store.refresh(&collection, settings.hnsw_min_chunks, true)?;
+        }
+    }
+    let is_done = repaired.left.is_empty();
+    printer.print(&Report::Repaired(repaired))?;
+    Ok(if is_done { Exit::Done } else { Exit::Store })
+}

@@ -1,0 +1,146 @@
+//! Reads what can be read of a database SQLite calls damaged, into a new one. Rows are looked for
+//! from the front, from the back, and one by one in between, since a damaged page hides those
+//! around it; only rows whose checksum is right are taken.
+
+use std::path::Path;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
+
+use super::sqlite::EmbeddedStore;
+use super::sums;
+
+/// Row ids tried one by one between the front and the back part of a table.
+const MOST_TRIED: i64 = 1_000_000;
+
+/// Copies rows from the file at `damaged`; how many that were seen were not whole.
+pub fn salvage(damaged: &Path, fresh: &EmbeddedStore) -> anyhow::Result<u64> {
+    // Read-write, as a log beside it may hold the latest transactions.
+    let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    sums::register(&old)?;
+    let mut lost = 0;
+    fresh.unchecked(|new| {
+        for (table, columns) in sums::TABLES {
+            lost += copy(&old, new, table, columns);
+        }
+        Ok(())
+    })?;
+    fresh.settle_salvaged()?;
+    Ok(lost)
+}
+
+/// Copies one table as far as it can be read.
+fn copy(old: &Connection, new: &Connection, table: &str, columns: &str) -> u64 {
+    let mut lost = 0;
+    let mut take = |row: &[Value], is_intact: bool| {
+        let places = vec!["?"; row.len()].join(", ");
+        let sql = format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})");
+        match is_intact.then(|| new.execute(&sql, params_from_iter(row))) {
+            Some(Ok(_)) => {}
+            _ => lost += 1,
+        }
+    };
+    let intact = sums::intact(table, "t");
+    let select = format!("SELECT {columns}, ({intact}) IS TRUE FROM {table} t NOT INDEXED");
+    if table == "tags" {
+        // Has no row ids; tags are few.
+        let _ = read(old, &select, &[], &mut |row| {
+            take(&row[..row.len() - 1], is_true(row))
+        });
+        return lost;
+    }
+    let select =
+        format!("SELECT {columns}, ({intact}) IS TRUE, t.rowid FROM {table} t NOT INDEXED");
+    let (mut first, mut last) = (i64::MIN, i64::MAX);
+    let mut pass = |row: &[Value]| -> i64 {
+        let end = row.len() - 2;
+        take(&row[..end], is_true(&row[..=end]));
+        integer(&row[end + 1])
+    };
+    let forward = format!("{select} ORDER BY t.rowid");
+    if read(old, &forward, &[], &mut |row| first = pass(row)).is_ok() {
+        return lost;
+    }
+    let backward = format!("{select} WHERE t.rowid > ?1 ORDER BY t.rowid DESC");
+    let _ = read(old, &backward, &[Value::from(first)], &mut |row| {
+        last = pass(row)
+    });
+    let between = first.saturating_add(1).max(1)..last.min(first.max(0).saturating_add(MOST_TRIED));
+    let single = format!("{select} WHERE t.rowid = ?1");
+    for id in between {
+        let _ = read(old, &single, &[Value::from(id)], &mut |row| {
+            pass(row);
+        });
+    }
+    lost
+}
+
+/// Calls `take` for each row until the end or the first error.
+fn read(
+    db: &Connection,
+    sql: &str,
+    values: &[Value],
+    take: &mut dyn FnMut(&[Value]),
+) -> rusqlite::Result<()> {
+    let mut statement = db.prepare(sql)?;
+    let width = statement.column_count();
+    let mut rows = statement.query(params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        let values = (0..width).map(|index| row.get(index));
+        take(&values.collect::<Result<Vec<Value>, _>>()?);
+    }
+    Ok(())
+}
+
+fn is_true(row: &[Value]) -> bool {
+    row.last() == Some(&Value::Integer(1))
+}
+
+fn integer(value: &Value) -> i64 {
+    match value {
+        Value::Integer(number) => *number,
+        _ => 0,
+    }
+}
+
+impl EmbeddedStore {
+    /// Runs `work` in a transaction that does not ask whether what rows point to is there.
+    fn unchecked(
+        &self,
+        work: impl FnOnce(&Connection) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.db().pragma_update(None, "foreign_keys", false)?;
+        let done = self.write(|tx| work(tx));
+        self.db().pragma_update(None, "foreign_keys", true)?;
+        done
+    }
+
+    /// Drops rows whose parents were not found, and makes each collection's full text table.
+    /// Documents that are not whole are left to the rest of the repair.
+    fn settle_salvaged(&self) -> anyhow::Result<()> {
+        self.unchecked(|db| {
+            db.execute_batch(
+                "DELETE FROM documents WHERE collection_id NOT IN (SELECT id FROM collections);
+                 DELETE FROM sources WHERE document_id NOT IN (SELECT id FROM documents);
+                 DELETE FROM tags WHERE document_id NOT IN (SELECT id FROM documents);
+                 DELETE FROM pages WHERE document_id NOT IN (SELECT id FROM documents);
+                 DELETE FROM chunks WHERE document_id NOT IN (SELECT id FROM documents);
+                 DELETE FROM vectors WHERE chunk_id NOT IN (SELECT id FROM chunks);
+                 DELETE FROM tombstones WHERE collection_id NOT IN (SELECT id FROM collections);
+                 DELETE FROM job_targets WHERE job_id NOT IN (SELECT id FROM jobs);",
+            )?;
+            let ids: Vec<i64> = db
+                .prepare("SELECT id FROM collections")?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            for id in ids {
+                let table = super::sqlite::terms_table(id);
+                db.execute_batch(&format!(
+                    "CREATE VIRTUAL TABLE {table} USING {}",
+                    super::sqlite::TERMS
+                ))?;
+            }
+            Ok(())
+        })
+    }
+}

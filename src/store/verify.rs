@@ -1,0 +1,331 @@
+//! Is everything in the store as it was written? Reads all of it and changes nothing.
+
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use super::sqlite::{EmbeddedStore, terms_table};
+use super::vectors::VectorFile;
+use super::{Collection, sums, wal};
+use crate::terms::terms;
+
+/// Problems listed for one check; there may be a million.
+const MOST: usize = 100;
+/// How far the length of a vector may be from 1.
+const ROUNDING: f32 = 1e-3;
+
+/// What one check found.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    pub name: &'static str,
+    /// Empty when all is well.
+    pub problems: Vec<String>,
+}
+
+impl Finding {
+    /// Folds an error of the check itself into what it found.
+    fn of(name: &'static str, found: anyhow::Result<Vec<String>>) -> Self {
+        let problems = found.unwrap_or_else(|error| vec![format!("cannot be read: {error:#}")]);
+        Self { name, problems }
+    }
+}
+
+/// What is wrong with the write-ahead log. To be asked before the store is opened, which consumes it.
+pub fn log(data_dir: &Path) -> Finding {
+    let mut path = EmbeddedStore::database(data_dir).into_os_string();
+    path.push("-wal");
+    let found = wal::damage(Path::new(&path)).map(|damage| damage.into_iter().collect());
+    Finding::of("write-ahead log", found)
+}
+
+impl EmbeddedStore {
+    /// Checks the database and every derived file. `understands` says whether the model reads a
+    /// page's text, and so whether its chunks must have vectors.
+    pub fn verify(&self, understands: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+        let structure = Finding::of("database", structure(&self.db()));
+        let is_sound = structure.problems.is_empty();
+        let mut findings = vec![structure];
+        // What SQLite itself finds broken can send every other query astray.
+        if is_sound {
+            findings.push(Finding::of("rows", rows(&self.db())));
+            findings.push(Finding::of("documents", documents(&self.db())));
+            findings.push(Finding::of("full text", self.each(Self::check_terms)));
+            findings.push(Finding::of("vectors", vectors(&self.db(), understands)));
+            findings.push(Finding::of(
+                "vector files",
+                self.each(Self::check_vector_file),
+            ));
+            findings.push(Finding::of("graphs", self.each(Self::check_graph)));
+        }
+        findings
+    }
+
+    /// Runs a check on every collection.
+    fn each(
+        &self,
+        check: fn(&Self, &Collection) -> anyhow::Result<Vec<String>>,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut problems = Vec::new();
+        for name in self.collection_names()? {
+            if let Some(collection) = self.find_collection(&name)? {
+                problems.extend(check(self, &collection)?);
+            }
+        }
+        Ok(problems)
+    }
+
+    pub(super) fn collection_names(&self) -> anyhow::Result<Vec<String>> {
+        let db = self.db();
+        let mut statement = db.prepare("SELECT name FROM collections ORDER BY name")?;
+        let names = statement.query_map([], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether the full text holds the terms of every chunk and no others, in their order.
+    pub(super) fn check_terms(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
+        let db = self.db();
+        let table = terms_table(collection.id);
+        let integrity = format!("INSERT INTO {table} ({table}) VALUES ('integrity-check')");
+        if let Err(error) = db.execute(&integrity, []) {
+            return Ok(vec![format!("'{}': {error}", collection.name)]);
+        }
+        db.execute_batch(
+            "DROP TABLE IF EXISTS temp.expected_terms; DROP TABLE IF EXISTS temp.expected;
+             DROP TABLE IF EXISTS temp.actual_terms;",
+        )?;
+        db.execute_batch(&format!(
+            "CREATE VIRTUAL TABLE temp.expected USING {};
+             CREATE VIRTUAL TABLE temp.expected_terms USING fts5vocab(temp, expected, instance);
+             CREATE VIRTUAL TABLE temp.actual_terms USING fts5vocab(main, {table}, instance);",
+            super::sqlite::TERMS
+        ))?;
+        fill_terms(&db, "temp.expected", collection.id)?;
+        let digest = |vocabulary: &str| {
+            db.query_row(
+                &format!(
+                    "SELECT count(*), total(row_sum(term, doc, offset) % 1000000007) FROM {vocabulary}
+                     WHERE doc IN (SELECT id FROM chunks WHERE collection_id = ?1)"
+                ),
+                [collection.id],
+                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, f64>(1)?)),
+            )
+        };
+        let differs = digest("temp.expected_terms")? != digest("temp.actual_terms")?;
+        db.execute_batch(
+            "DROP TABLE temp.expected_terms; DROP TABLE temp.actual_terms; DROP TABLE temp.expected;",
+        )?;
+        let problem = format!(
+            "'{}': the words are not those of its chunks",
+            collection.name
+        );
+        Ok(differs.then_some(problem).into_iter().collect())
+    }
+
+    /// Whether the vector file is whole and holds what the database holds.
+    fn check_vector_file(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
+        let path = self.vector_path(&collection.uid);
+        let wrong = |why: String| Ok(vec![format!("{}: {why}", path.display())]);
+        let file = match VectorFile::open(&path, collection) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(Vec::new()),
+            Err(error) => return wrong(format!("{error:#}")),
+        };
+        if let Err(error) = file.verify() {
+            return wrong(format!("{error:#}"));
+        }
+        let db = self.db();
+        let mut statement = db.prepare(
+            "SELECT k.id, v.vector FROM chunks k JOIN vectors v ON v.chunk_id = k.id
+             WHERE k.collection_id = ?1 AND k.id <= ?2",
+        )?;
+        let mut rows = statement.query(params![collection.id, file.covers])?;
+        while let Some(row) = rows.next()? {
+            let chunk: i64 = row.get(0)?;
+            let held = file.vector(chunk).map(floats_to_bytes);
+            if held.as_deref() != Some(row.get_ref(1)?.as_blob()?) {
+                return wrong(format!("chunk {chunk} is not as in the database"));
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn check_graph(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
+        Ok(match self.graph(collection) {
+            Ok(_) => Vec::new(),
+            Err(error) => vec![format!("'{}': {error:#}", collection.name)],
+        })
+    }
+}
+
+/// Puts the terms of every chunk of a collection into a full-text table.
+pub(super) fn fill_terms(db: &Connection, table: &str, collection: i64) -> anyhow::Result<()> {
+    let mut chunks = db.prepare(
+        "SELECT k.id, substr(p.text, k.start + 1, k.end - k.start) FROM chunks k
+         JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
+         WHERE k.collection_id = ?1",
+    )?;
+    let mut insert = db.prepare(&format!(
+        "INSERT INTO {table} (rowid, terms) VALUES (?1, ?2)"
+    ))?;
+    let mut rows = chunks.query([collection])?;
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(1)?;
+        insert.execute(params![row.get::<_, i64>(0)?, terms(&text).join(" ")])?;
+    }
+    Ok(())
+}
+
+/// SQLite's own view of its file, and rows that point nowhere.
+fn structure(db: &Connection) -> anyhow::Result<Vec<String>> {
+    let mut problems: Vec<String> = db
+        .prepare(&format!("PRAGMA integrity_check({MOST})"))?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    problems.retain(|line| line != "ok");
+    let mut orphans = db.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = orphans.query([])?;
+    while let (Some(row), true) = (rows.next()?, problems.len() < MOST) {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        problems.push(format!("a row of {table} points to nothing in {parent}"));
+    }
+    Ok(problems)
+}
+
+/// Rows that are not as they were written.
+fn rows(db: &Connection) -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for (table, _) in sums::TABLES {
+        let sql = format!(
+            "SELECT count(*) FROM {table} t WHERE ({}) IS NOT TRUE",
+            sums::intact(table, "t")
+        );
+        let damaged: i64 = db.query_row(&sql, [], |row| row.get(0))?;
+        if damaged > 0 {
+            problems.push(format!("{damaged} of table {table} are damaged"));
+        }
+    }
+    Ok(problems)
+}
+
+/// Documents that [`unsound`] finds, by name.
+fn documents(db: &Connection) -> anyhow::Result<Vec<String>> {
+    Ok(unsound(db)?
+        .into_iter()
+        .take(MOST)
+        .map(|document| format!("{} is not whole", document.name))
+        .collect())
+}
+
+/// A document that cannot be trusted.
+pub(super) struct Unsound {
+    pub collection: i64,
+    pub id: i64,
+    /// A path, or the beginning of its hash where it has none.
+    pub name: String,
+}
+
+/// Documents with damaged rows, without the pages and chunks they must have, without a path, or
+/// with a chunk beyond its page: no citation into them can be trusted.
+pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
+    let damaged = |table: &str, column: &str| {
+        format!(
+            "OR d.id IN (SELECT t.{column} FROM {table} t WHERE ({}) IS NOT TRUE)",
+            sums::intact(table, "t")
+        )
+    };
+    let sql = format!(
+        "SELECT d.collection_id, d.id, coalesce(
+             (SELECT min(path) FROM sources s WHERE s.document_id = d.id), substr(d.hash, 1, 12))
+         FROM documents d
+         WHERE ({}) IS NOT TRUE {} {} {} {}
+           OR NOT EXISTS (SELECT 1 FROM sources s WHERE s.document_id = d.id)
+           OR d.pages <> (SELECT count(*) FROM pages p WHERE p.document_id = d.id)
+           OR d.chunks <> (SELECT count(*) FROM chunks k WHERE k.document_id = d.id)
+           OR d.id IN (
+             SELECT k.document_id FROM chunks k
+             LEFT JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
+             WHERE p.text IS NULL OR k.start < 0 OR k.start >= k.end OR k.end > length(p.text))
+         ORDER BY 3",
+        sums::intact("documents", "d"),
+        damaged("pages", "document_id"),
+        damaged("chunks", "document_id"),
+        damaged("tags", "document_id"),
+        damaged("sources", "document_id"),
+    );
+    let mut statement = db.prepare(&sql)?;
+    let found = statement.query_map([], |row| {
+        Ok(Unsound {
+            collection: row.get(0)?,
+            id: row.get(1)?,
+            name: row.get(2)?,
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Chunks whose vector is missing or wrong.
+fn vectors(db: &Connection, understands: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<String>> {
+    let lacking = unembedded(db, understands)?.len();
+    let text = format!("{lacking} chunks lack the vector they should have");
+    Ok((lacking > 0).then_some(text).into_iter().collect())
+}
+
+/// A chunk that needs a vector.
+pub(super) struct Unembedded {
+    pub chunk: i64,
+    pub text: String,
+}
+
+/// Chunks of pages the model reads that have no vector, or one that is not a unit vector of the
+/// right length.
+pub(super) fn unembedded(
+    db: &Connection,
+    understands: &dyn Fn(&str) -> bool,
+) -> anyhow::Result<Vec<Unembedded>> {
+    let mut pages = db.prepare(&format!(
+        "SELECT p.text, k.id, k.start, k.end, v.vector, c.dimension, ({}) IS TRUE
+         FROM chunks k
+         JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
+         JOIN collections c ON c.id = k.collection_id
+         LEFT JOIN vectors v ON v.chunk_id = k.id",
+        sums::intact("vectors", "v")
+    ))?;
+    let mut found = Vec::new();
+    let mut rows = pages.query([])?;
+    while let Some(row) = rows.next()? {
+        let is_intact: bool = row.get(6)?;
+        let is_good = match row.get_ref(4)?.as_blob_or_null()? {
+            Some(vector) => is_intact && is_unit(vector, row.get::<_, i64>(5)? as usize),
+            None => false,
+        };
+        if is_good {
+            continue;
+        }
+        let page: String = row.get(0)?;
+        let had_one = row.get_ref(4)?.as_blob_or_null()?.is_some();
+        if had_one || understands(&page) {
+            let (start, end): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let length = (end - start).max(0) as usize;
+            found.push(Unembedded {
+                chunk: row.get(1)?,
+                text: page.chars().skip(start as usize).take(length).collect(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn is_unit(vector: &[u8], dimension: usize) -> bool {
+    let squares: f32 = vector
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes).powi(2))
+        .sum();
+    vector.len() == 4 * dimension && (squares - 1.0).abs() < ROUNDING
+}
+
+fn floats_to_bytes(floats: &[f32]) -> Vec<u8> {
+    floats.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
