@@ -9,6 +9,7 @@ mod embedded;
 mod graph;
 mod jobs;
 mod lock;
+mod mark;
 mod repair;
 mod salvage;
 mod search;

@@ -24,6 +24,7 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
         false => Some(lock(settings)?),
         true => None,
     };
+    store.refuse_lost_writes()?;
     if args.prune {
         // A refusal comes before the work, not after it.
         ingest::prune(&*store, &settings.collection, &args.paths)?;

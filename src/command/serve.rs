@@ -23,6 +23,7 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let parsers = app::parsers(settings, Retry::None, false)?;
     let embedder = app::embedder(settings)?;
     let store = app::store(settings)?;
+    store.refuse_lost_writes()?;
     store.open_collection(&settings.collection, &identity(&*embedder))?;
     let stop = CancellationToken::new();
     let state = Arc::new(State::new(

@@ -129,6 +129,7 @@ fn collect(
     }
     let embedder = app::embedder(&settings)?;
     let _turn = ingest_command::lock(&settings)?;
+    store.refuse_lost_writes()?;
     let mut exit = Exit::Done;
     for (collection, jobs) in by_collection(ours) {
         let parts = Parts {

@@ -99,7 +99,15 @@ impl EmbeddedStore {
                 repaired.reindexed.push(name);
             }
         }
-        self.embed_missing(embedder, repaired)
+        self.embed_missing(embedder, repaired)?;
+        match self.lost_writes()? {
+            0 => {}
+            _ if yes => self.accept_lost_writes()?,
+            lost => repaired.left.push(format!(
+                "the latest {lost} writes are missing: --yes takes the store as it is"
+            )),
+        }
+        Ok(())
     }
 
     /// A damaged row of a collection would take all its documents along; where it names the model
@@ -189,6 +197,8 @@ impl EmbeddedStore {
             self.write(|tx| {
                 let sql = format!("DELETE FROM {table} WHERE {damaged}");
                 repaired.dropped_rows += tx.execute(&sql, [])? as u64;
+                // The one row that must be there.
+                tx.execute("INSERT OR IGNORE INTO state (id, writes) VALUES (1, 0)", [])?;
                 Ok(())
             })?;
         }

@@ -8,9 +8,10 @@ use rusqlite::{params, params_from_iter};
 
 use super::sqlite::{EmbeddedStore, terms_table};
 use super::sums;
-use super::vectors::{Best, dot};
+use super::vectors::{Best, VectorFile, dot};
 use super::{Collection, Scored};
 use crate::document::{DocumentId, Filter, Hit};
+use crate::error::Error;
 use crate::settings::IndexChoice;
 
 /// How many candidates the graph looks at; recall@10 at this value is tested in `hnsw.rs`.
@@ -59,23 +60,53 @@ impl EmbeddedStore {
         k: usize,
         index: IndexChoice,
     ) -> anyhow::Result<Vec<Scored>> {
-        let mut best = Best::new(k);
         let file = self.vector_file(collection);
-        let covered = file.as_ref().map_or(0, |file| file.covers);
+        let best = self.score_all(collection, query, filter, k, index, file.as_deref())?;
+        if !best.is_impossible() {
+            return Ok(best.into_sorted());
+        }
+        tracing::warn!(
+            "the vector file of '{}' is damaged and not used; `squall repair` makes it anew",
+            collection.name
+        );
+        let best = self.score_all(collection, query, filter, k, IndexChoice::Exact, None)?;
+        if best.is_impossible() {
+            return Err(Error::Store(format!(
+                "vectors of '{}' are damaged; type `squall repair`",
+                collection.name
+            ))
+            .into());
+        }
+        Ok(best.into_sorted())
+    }
+
+    /// Scores chunks by `file` where it covers them, and by the database beyond.
+    fn score_all(
+        &self,
+        collection: &Collection,
+        query: &[f32],
+        filter: &Filter,
+        k: usize,
+        index: IndexChoice,
+        file: Option<&VectorFile>,
+    ) -> anyhow::Result<Best> {
+        let mut best = Best::new(k);
+        let covered = file.map_or(0, |file| file.covers);
         if !filter.is_empty() {
             let allowed = self.allowed(collection, filter)?;
-            if let Some(file) = &file {
+            if let Some(file) = file {
                 file.score(query, &allowed, &mut best);
             }
             let late = allowed.into_iter().filter(|&chunk| chunk > covered);
+            let late: HashSet<i64> = late.collect();
             self.score_late(
                 query,
-                &late.collect::<HashSet<_>>(),
+                &|chunk| late.contains(&chunk),
                 covered,
                 collection,
                 &mut best,
             )?;
-            return Ok(best.into_sorted());
+            return Ok(best);
         }
         let dead = self.tombstones(collection)?;
         let alive = |chunk: i64| !dead.contains(&chunk);
@@ -83,7 +114,7 @@ impl EmbeddedStore {
             IndexChoice::Hnsw => self.graph_or_warn(collection),
             _ => None,
         };
-        match (graph, &file) {
+        match (graph, file) {
             (Some(graph), Some(file)) => {
                 let found = graph.graph.search(query, k, EF_SEARCH.max(2 * k), &alive);
                 file.score(query, &found, &mut best);
@@ -98,8 +129,8 @@ impl EmbeddedStore {
             (_, Some(file)) => file.scan(query, &alive, &mut best),
             (_, None) => {}
         }
-        self.scan_late(query, covered, collection, &mut best)?;
-        Ok(best.into_sorted())
+        self.score_late(query, &|_| true, covered, collection, &mut best)?;
+        Ok(best)
     }
 
     fn graph_or_warn(&self, collection: &Collection) -> Option<Arc<super::graph::LoadedGraph>> {
@@ -133,42 +164,14 @@ impl EmbeddedStore {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Scores chunks the vector file does not cover yet.
-    fn scan_late(
-        &self,
-        query: &[f32],
-        covered: i64,
-        collection: &Collection,
-        best: &mut Best,
-    ) -> anyhow::Result<()> {
-        self.each_late(covered, collection, &mut |chunk, vector| {
-            best.push(chunk, dot(query, &vector));
-        })
-    }
-
+    /// Scores chunks the vector file does not cover yet, those that are `wanted`.
     fn score_late(
         &self,
         query: &[f32],
-        wanted: &HashSet<i64>,
+        wanted: &dyn Fn(i64) -> bool,
         covered: i64,
         collection: &Collection,
         best: &mut Best,
-    ) -> anyhow::Result<()> {
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        self.each_late(covered, collection, &mut |chunk, vector| {
-            if wanted.contains(&chunk) {
-                best.push(chunk, dot(query, &vector));
-            }
-        })
-    }
-
-    fn each_late(
-        &self,
-        covered: i64,
-        collection: &Collection,
-        take: &mut dyn FnMut(i64, Vec<f32>),
     ) -> anyhow::Result<()> {
         let db = self.db();
         let mut statement = db.prepare_cached(
@@ -177,8 +180,12 @@ impl EmbeddedStore {
         )?;
         let mut rows = statement.query(params![collection.id, covered])?;
         while let Some(row) = rows.next()? {
-            let vector = row.get_ref(1)?.as_blob()?;
-            take(row.get(0)?, floats(vector));
+            let chunk = row.get(0)?;
+            if wanted(chunk) {
+                let score = dot(query, &floats(row.get_ref(1)?.as_blob()?));
+                best.doubt(score);
+                best.push(chunk, score);
+            }
         }
         Ok(())
     }

@@ -9,9 +9,9 @@ use anyhow::Context as _;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::graph::LoadedGraph;
-use super::sums;
 use super::vectors::VectorFile;
 use super::{Collection, ModelIdentity};
+use super::{mark, sums};
 use crate::error::Error;
 use crate::ledger::timestamp;
 
@@ -108,7 +108,9 @@ impl EmbeddedStore {
         let run = || {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&tx)?;
+            let writes = mark::count(&tx)?;
             tx.commit()?;
+            mark::set(&self.data_dir, writes);
             Ok(value)
         };
         run().map_err(|error| explain(error, &Self::database(&self.data_dir)))

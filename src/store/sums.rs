@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 use crate::error::Error;
 
 /// The columns each table's `sum` covers, as in `schema/2.sql`.
-pub const TABLES: [(&str, &str); 10] = [
+pub const TABLES: [(&str, &str); 11] = [
     (
         "collections",
         "id, name, uid, model, fingerprint, dimension, generation, created_at",
@@ -31,6 +31,7 @@ pub const TABLES: [(&str, &str); 10] = [
         "jobs",
         "id, service, hash, state, remote_id, attempts, error, size, pages, created_at, updated_at",
     ),
+    ("state", "id, writes"),
     ("job_targets", "job_id, collection, path, target"),
 ];
 

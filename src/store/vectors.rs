@@ -1,8 +1,9 @@
 //! The flat vector file: a memory-mapped copy of a collection's vectors, scanned exactly.
 //!
 //! Layout, little endian: a header of [`HEADER`] bytes, `count` chunk ids (i64, ascending), then
-//! `count` x `dimension` f32. The header ends with the BLAKE3 of everything before it and holds
-//! that of everything after it.
+//! `count` x `dimension` f32. The header holds the BLAKE3 of the ids and that of the vectors, and
+//! ends with its own. Opening the file checks header and ids; vectors are checked by `verify`, and
+//! by what they score: no dot product of unit vectors is beyond 1.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -13,8 +14,10 @@ use memmap2::Mmap;
 
 use super::{Collection, Scored};
 
-const MAGIC: &[u8; 8] = b"SQLVEC\x00\x01";
-const HEADER: usize = 8 + 4 + 4 + 8 + 8 + 8 + 32 + 32 + 32;
+const MAGIC: &[u8; 8] = b"SQLVEC\x00\x02";
+/// Scores beyond this come from damaged vectors; rounding stays far below.
+const IMPOSSIBLE: f32 = 1.01;
+const HEADER: usize = 8 + 4 + 4 + 8 + 8 + 8 + 32 + 32 + 32 + 32;
 
 /// A mapped vector file that belongs to a collection's model.
 pub struct VectorFile {
@@ -43,7 +46,7 @@ impl VectorFile {
         let map = unsafe { Mmap::map(&file)? };
         ensure!(
             map.len() >= HEADER && map[..8] == *MAGIC,
-            "not a vector file"
+            "it is no vector file of this version"
         );
         let head = &map[..HEADER];
         let hash = blake3::hash(&head[..HEADER - 32]);
@@ -70,14 +73,19 @@ impl VectorFile {
         );
         let payload = opened.count * (8 + 4 * opened.dimension);
         ensure!(opened.map.len() == HEADER + payload, "it is truncated");
+        let ids = blake3::hash(&opened.map[HEADER..HEADER + 8 * opened.count]);
+        ensure!(
+            *ids.as_bytes() == opened.map[72..104],
+            "its chunk ids are damaged"
+        );
         Ok(Some(opened))
     }
 
-    /// Compares the checksum of the ids and vectors, which opening does not read.
+    /// Compares the checksum of the vectors, which opening does not read.
     pub fn verify(&self) -> anyhow::Result<()> {
-        let hash = blake3::hash(&self.map[HEADER..]);
+        let hash = blake3::hash(&self.map[HEADER + 8 * self.count..]);
         ensure!(
-            *hash.as_bytes() == self.map[72..104],
+            *hash.as_bytes() == self.map[104..136],
             "its vectors are damaged"
         );
         Ok(())
@@ -130,6 +138,7 @@ impl VectorFile {
     pub fn scan(&self, query: &[f32], wanted: &dyn Fn(i64) -> bool, best: &mut Best) {
         for index in 0..self.count {
             let score = dot(query, self.at(index));
+            best.doubt(score);
             if best.would_take(score) && wanted(self.chunk(index)) {
                 best.push(self.chunk(index), score);
             }
@@ -140,7 +149,9 @@ impl VectorFile {
     pub fn score(&self, query: &[f32], chunks: &[i64], best: &mut Best) {
         for &chunk in chunks {
             if let Some(vector) = self.vector(chunk) {
-                best.push(chunk, dot(query, vector));
+                let score = dot(query, vector);
+                best.doubt(score);
+                best.push(chunk, score);
             }
         }
     }
@@ -197,7 +208,6 @@ fn write_front(
 ) -> anyhow::Result<()> {
     use std::io::{Read as _, Seek as _, SeekFrom};
     let mut payload = blake3::Hasher::new();
-    payload.update(ids);
     file.seek(SeekFrom::Start((HEADER + ids.len()) as u64))?;
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -215,6 +225,7 @@ fn write_front(
     head.extend(collection.generation.to_le_bytes());
     head.extend(covers.to_le_bytes());
     head.extend(fingerprint(collection).as_bytes());
+    head.extend(blake3::hash(ids).as_bytes());
     head.extend(payload.finalize().as_bytes());
     let hash = blake3::hash(&head);
     head.extend(hash.as_bytes());
@@ -258,6 +269,8 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// the order of insertion.
 pub struct Best {
     k: usize,
+    /// Whether a score was seen that unit vectors cannot have.
+    is_impossible: bool,
     /// Worst first.
     heap: std::collections::BinaryHeap<std::cmp::Reverse<Ranked>>,
 }
@@ -266,8 +279,20 @@ impl Best {
     pub fn new(k: usize) -> Self {
         Self {
             k,
+            is_impossible: false,
             heap: std::collections::BinaryHeap::with_capacity(k + 1),
         }
+    }
+
+    /// Notes a score that no two unit vectors have.
+    pub fn doubt(&mut self, score: f32) {
+        // Written so that it holds for NaN too.
+        self.is_impossible |= !(score.abs() <= IMPOSSIBLE);
+    }
+
+    /// Whether some vector that was scored must be damaged.
+    pub fn is_impossible(&self) -> bool {
+        self.is_impossible
     }
 
     fn would_take(&self, score: f32) -> bool {

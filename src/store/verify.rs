@@ -48,6 +48,7 @@ impl EmbeddedStore {
         let mut findings = vec![structure];
         // What SQLite itself finds broken can send every other query astray.
         if is_sound {
+            findings.push(Finding::of("latest writes", self.check_mark()));
             findings.push(Finding::of("rows", rows(&self.db())));
             findings.push(Finding::of("documents", documents(&self.db())));
             findings.push(Finding::of("full text", self.each(Self::check_terms)));
@@ -59,6 +60,12 @@ impl EmbeddedStore {
             findings.push(Finding::of("graphs", self.each(Self::check_graph)));
         }
         findings
+    }
+
+    fn check_mark(&self) -> anyhow::Result<Vec<String>> {
+        let lost = self.lost_writes()?;
+        let problem = format!("the latest {lost} are missing");
+        Ok((lost > 0).then_some(problem).into_iter().collect())
     }
 
     /// Runs a check on every collection.

@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod cage;
+mod corruption;
 mod golden;
 mod ingest;
 mod query;

@@ -116,3 +116,11 @@ CREATE TABLE job_targets (
 ) STRICT;
 
 CREATE INDEX job_targets_by_path ON job_targets(collection, path);
+
+-- How often the store was written to; `mark.rs` keeps the number beside the database.
+CREATE TABLE state (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    writes INTEGER NOT NULL,
+    sum INTEGER AS (row_sum(id, writes)) STORED
+) STRICT;
+INSERT INTO state (id, writes) VALUES (1, 0);
