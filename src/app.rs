@@ -108,7 +108,7 @@ pub fn store(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
 /// Exit code 1 when nothing was ever ingested.
 pub fn existing_store(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
     must_exist(settings)?;
-    store(settings)
+    Ok(Arc::new(EmbeddedStore::open_to_read(&settings.data_dir)?))
 }
 
 /// Refuses a data directory without a store.

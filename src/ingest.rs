@@ -6,6 +6,7 @@ mod index;
 mod intake;
 mod parsing;
 mod prune;
+mod tally;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -18,8 +19,8 @@ pub use event::{Event, FailedDocument, Observer, Summary};
 pub use parsing::Budget;
 pub use prune::prune;
 
-use self::event::Tally;
 use self::index::{Indexer, Ready};
+use self::tally::Tally;
 use crate::document::{DocumentId, Source, Tags};
 use crate::embed::Embedder;
 use crate::error::Error;

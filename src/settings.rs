@@ -1,5 +1,6 @@
 //! Settings: flag > environment > file > default, merged by one pure function and validated.
 
+mod env;
 mod values;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use self::env::{environment, token};
 use self::values::{base_url, duration, size, within};
 pub use self::values::{named, parse_pages, parse_tag};
 use crate::cli::{Command, Global, Locking, Parsing};
@@ -175,11 +177,6 @@ const PARSER_MEMORY: u64 = 2_000_000_000;
 /// Less than this and the parser process cannot even start.
 const LEAST_PARSER_MEMORY: u64 = 100_000_000;
 
-/// Environment names, ours first, aliases after.
-const ENV_URL: [&str; 2] = ["STORM_API_URL", "STORMPARSE_API_URL"];
-const ENV_TOKEN: [&str; 2] = ["STORM_API_TOKEN", "STORM_PARSE_API_KEY"];
-const ENV_LANGUAGE: [&str; 2] = ["STORM_LANGUAGE", "STORM_PARSE_LANGUAGE"];
-
 impl Settings {
     /// Reads the environment and the configuration file once and merges them under the flags.
     ///
@@ -327,67 +324,6 @@ fn parsing(args: &Parsing) -> Layer {
     }
 }
 
-fn environment(env: &HashMap<String, String>) -> anyhow::Result<Layer> {
-    Ok(Layer {
-        data_dir: first(env, &["SQUALL_DATA_DIR"]).map(PathBuf::from),
-        collection: first(env, &["SQUALL_COLLECTION"]).map(str::to_owned),
-        model: first(env, &["SQUALL_MODEL"]).map(str::to_owned),
-        parser: choice(env, "SQUALL_PARSER")?,
-        language: first(env, &ENV_LANGUAGE).map(str::to_owned),
-        storm_api: choice(env, "STORM_API")?,
-        storm_url: first(env, &ENV_URL).map(str::to_owned),
-        storm_token_file: first(env, &["STORM_API_TOKEN_FILE"]).map(PathBuf::from),
-        ..Layer::default()
-    })
-}
-
-/// The first of `names` that is set and not blank.
-fn first<'a>(env: &'a HashMap<String, String>, names: &[&str]) -> Option<&'a str> {
-    names
-        .iter()
-        .filter_map(|name| env.get(*name))
-        .map(|value| value.trim())
-        .find(|value| !value.is_empty())
-}
-
-fn choice<T: ValueEnum>(env: &HashMap<String, String>, name: &str) -> anyhow::Result<Option<T>> {
-    let Some(value) = first(env, &[name]) else {
-        return Ok(None);
-    };
-    let parsed = T::from_str(value, true)
-        .map_err(|_| usage!("{name}={value} is not one of {}", spellings::<T>()))?;
-    Ok(Some(parsed))
-}
-
-fn spellings<T: ValueEnum>() -> String {
-    let names: Vec<String> = T::value_variants()
-        .iter()
-        .filter_map(|variant| Some(variant.to_possible_value()?.get_name().to_owned()))
-        .collect();
-    names.join(", ")
-}
-
-fn token(env: &HashMap<String, String>, file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
-    if let Some(token) = first(env, &ENV_TOKEN) {
-        return secret(token, "STORM_API_TOKEN").map(Some);
-    }
-    let Some(path) = file else { return Ok(None) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| usage!("cannot read the token file {}: {error}", path.display()))?;
-    match text.trim() {
-        "" => Err(usage!("the token file {} is empty", path.display()).into()),
-        token => secret(token, &path.display().to_string()).map(Some),
-    }
-}
-
-/// A token that can be sent in a header.
-fn secret(token: &str, from: &str) -> anyhow::Result<Secret> {
-    if token.chars().all(|c| c.is_ascii_graphic()) {
-        return Ok(Secret(token.to_owned()));
-    }
-    Err(usage!("the token in {from} holds blanks, line breaks or characters beyond ASCII").into())
-}
-
 fn read_config(path: Option<&Path>, required: bool) -> anyhow::Result<Layer> {
     let Some(path) = path else {
         return Ok(Layer::default());
@@ -406,6 +342,8 @@ fn read_config(path: Option<&Path>, required: bool) -> anyhow::Result<Layer> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> HashMap<String, String> {
@@ -466,6 +404,36 @@ mod tests {
         assert!(hidden.contains("user name") && !hidden.contains("pw7"));
         let hidden = message(Layer::default(), &[("STORM_API_TOKEN", "two\nlines7")]);
         assert!(hidden.contains("line breaks") && !hidden.contains("lines7"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(
+            file in "(?s).{0,200}", key in "[a-z_]{1,16}", value in "(?s).{0,40}",
+        ) {
+            let lines = [file, format!("{key} = '{value}'"), format!("{key} = {value}")];
+            for text in lines {
+                if let Ok(layer) = toml::from_str::<Layer>(&text) {
+                    let _ = Settings::merge(layer, &HashMap::new(), Layer::default(), Some("/d".into()));
+                }
+            }
+        }
+
+        #[test]
+        fn no_value_makes_the_environment_panic(value in "(?s).{0,40}", number in any::<f64>()) {
+            for name in ["SQUALL_PARSER", "STORM_API_URL", "STORM_API_TOKEN", "SQUALL_COLLECTION"] {
+                let _ = merge(Layer::default(), &[(name, value.as_str())], "");
+            }
+            for text in [value.clone(), format!("{number}MB"), number.to_string()] {
+                let layer = Layer {
+                    timeout: Some(text.clone()),
+                    parser_memory: Some(text.clone()),
+                    max_bytes: Some(text),
+                    ..Layer::default()
+                };
+                let _ = merge(layer, &[], "");
+            }
+        }
     }
 
     #[test]

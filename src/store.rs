@@ -1,6 +1,7 @@
 //! What Squall keeps: collections, documents, pages, chunks, vectors, jobs. One trait, so that a
 //! server database can stand behind it one day; [`EmbeddedStore`] is the implementation.
 
+mod best;
 #[cfg(test)]
 mod contract;
 mod derived;
@@ -10,6 +11,7 @@ mod graph;
 mod jobs;
 mod lock;
 mod mark;
+mod put;
 mod repair;
 mod salvage;
 mod search;

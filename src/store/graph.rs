@@ -199,3 +199,48 @@ fn graph_files(folder: &Path, name: &str) -> [PathBuf; 2] {
         folder.join(format!("{name}.hnsw.data")),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::{ModelIdentity, Store as _};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn no_damage_to_a_graph_is_believed(
+            which in 0usize..3, at in 0usize..4000, flip in 1u8.., cut in any::<bool>(),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let store = EmbeddedStore::open(dir.path()).unwrap();
+            let model = ModelIdentity { name: "m".into(), fingerprint: "f".into(), dimension: 2 };
+            let collection = store.open_collection("c", &model).unwrap();
+            let rows = (1..40).map(|i| {
+                let angle = i as f32 / 40.0;
+                let vector = [angle.cos(), angle.sin()];
+                Ok((i, vector.iter().flat_map(|x| x.to_le_bytes()).collect()))
+            });
+            let path = store.vector_path(&collection.uid);
+            super::super::vectors::write(&path, &collection, 40, 39, &mut rows.into_iter()).unwrap();
+            let file = VectorFile::open(&path, &collection).unwrap().unwrap();
+            store.build_graph(&collection, &file).unwrap();
+            let name = store.manifest(&collection.uid).unwrap().name;
+            let folder = store.graph_folder();
+            let [graph, data] = graph_files(&folder, &name);
+            let path = [store.manifest_path(&collection.uid), graph, data][which].clone();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = at % bytes.len();
+            match cut {
+                true => bytes.truncate(at),
+                false => bytes[at] ^= flip,
+            }
+            std::fs::write(&path, bytes).unwrap();
+            // Refused, not found, or, where only the manifest's spelling changed, as it was.
+            if let Ok(Some(loaded)) = store.graph(&collection) {
+                prop_assert_eq!(loaded.graph.len(), 39);
+            }
+        }
+    }
+}

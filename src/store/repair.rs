@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 
-use super::documents::drop_document;
+use super::put::drop_document;
 use super::sqlite::{EmbeddedStore, TERMS, terms_table};
 use super::verify::{fill_terms, unembedded, unsound};
 use super::{salvage, sums};

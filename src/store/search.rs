@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
+use super::best::{Best, dot};
 use super::sqlite::{EmbeddedStore, terms_table};
 use super::sums;
-use super::vectors::{Best, VectorFile, dot};
+use super::vectors::VectorFile;
 use super::{Collection, Scored};
 use crate::document::{DocumentId, Filter, Hit};
 use crate::error::Error;

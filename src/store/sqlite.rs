@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params,
+};
 
 use super::graph::LoadedGraph;
 use super::vectors::VectorFile;
@@ -57,6 +59,44 @@ impl EmbeddedStore {
         store.map_err(|error| explain(error, &path))
     }
 
+    /// Opens the store to read it, also where nothing can be written.
+    ///
+    /// # Errors
+    /// As [`EmbeddedStore::open`].
+    pub fn open_to_read(data_dir: &Path) -> anyhow::Result<Self> {
+        let error = match Self::open(data_dir) {
+            Ok(store) => return Ok(store),
+            Err(error) => error,
+        };
+        let path = Self::database(data_dir);
+        Self::open_immutable(data_dir, &path).map_err(|again| {
+            tracing::debug!("not as a read-only file either: {again:#}");
+            error
+        })
+    }
+
+    /// A file nobody can write to needs no locks. Only where there is no log, which would be passed
+    /// over, and where the schema is this program's.
+    fn open_immutable(data_dir: &Path, path: &Path) -> anyhow::Result<Self> {
+        let writable = std::fs::OpenOptions::new().append(true).open(path).is_ok()
+            && tempfile::tempfile_in(data_dir).is_ok();
+        let log = std::fs::metadata(data_dir.join("squall.db-wal"));
+        anyhow::ensure!(!writable, "it can be written");
+        anyhow::ensure!(
+            log.map_or(0, |log| log.len()) == 0,
+            "there is a log to take in"
+        );
+        let mut uri = reqwest::Url::from_file_path(std::path::absolute(path)?)
+            .map_err(|()| anyhow::anyhow!("the path cannot be named"))?;
+        uri.set_query(Some("immutable=1"));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(uri.as_str(), flags)?;
+        sums::register(&connection)?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        anyhow::ensure!(version == SCHEMA_VERSION, "it has schema {version}");
+        Ok(Self::with(data_dir, connection))
+    }
+
     /// Whether there is a store in `data_dir`.
     ///
     /// # Errors
@@ -83,12 +123,16 @@ impl EmbeddedStore {
         sums::register(&connection)?;
         migrate(&mut connection)?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        Ok(Self {
+        Ok(Self::with(data_dir, connection))
+    }
+
+    fn with(data_dir: &Path, connection: Connection) -> Self {
+        Self {
             data_dir: data_dir.to_path_buf(),
             connection: Mutex::new(connection),
             vector_files: Mutex::default(),
             graphs: Mutex::default(),
-        })
+        }
     }
 
     /// The connection, for one method call.
@@ -274,6 +318,10 @@ fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
         ErrorCode::DiskFull => {
             format!("the disk is full, {path} was not changed; free some space and run again")
         }
+        ErrorCode::SystemIoFailure => format!(
+            "{path} cannot be written or read ({error}): a quota, a limit, or a failing disk; what \
+             was stored before is not changed"
+        ),
         _ => return error,
     };
     Error::Store(message).into()

@@ -12,11 +12,10 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use memmap2::Mmap;
 
-use super::{Collection, Scored};
+use super::Collection;
+use super::best::{Best, dot};
 
 const MAGIC: &[u8; 8] = b"SQLVEC\x00\x02";
-/// Scores beyond this come from damaged vectors; rounding stays far below.
-const IMPOSSIBLE: f32 = 1.01;
 const HEADER: usize = 8 + 4 + 4 + 8 + 8 + 8 + 32 + 32 + 32 + 32;
 
 /// A mapped vector file that belongs to a collection's model.
@@ -246,103 +245,6 @@ pub fn fingerprint(collection: &Collection) -> blake3::Hash {
     blake3::hash(format!("{}\n{}", collection.uid, collection.model.fingerprint).as_bytes())
 }
 
-/// The dot product, which for unit vectors is the cosine. Sixteen sums at once, so that the
-/// compiler can use vector registers.
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 16];
-    let (a_chunks, b_chunks) = (a.chunks_exact(16), b.chunks_exact(16));
-    let rest: f32 = a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
-    for (x, y) in a_chunks.zip(b_chunks) {
-        for lane in 0..16 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + rest
-}
-
-/// The best `k` of many scores; ties go to the lower chunk id, so that results do not depend on
-/// the order of insertion.
-pub struct Best {
-    k: usize,
-    /// Whether a score was seen that unit vectors cannot have.
-    is_impossible: bool,
-    /// Worst first.
-    heap: std::collections::BinaryHeap<std::cmp::Reverse<Ranked>>,
-}
-
-impl Best {
-    pub fn new(k: usize) -> Self {
-        Self {
-            k,
-            is_impossible: false,
-            heap: std::collections::BinaryHeap::with_capacity(k + 1),
-        }
-    }
-
-    /// Notes a score that no two unit vectors have.
-    pub fn doubt(&mut self, score: f32) {
-        // Written so that it holds for NaN too.
-        self.is_impossible |= !(score.abs() <= IMPOSSIBLE);
-    }
-
-    /// Whether some vector that was scored must be damaged.
-    pub fn is_impossible(&self) -> bool {
-        self.is_impossible
-    }
-
-    fn would_take(&self, score: f32) -> bool {
-        self.heap.len() < self.k || self.heap.peek().is_some_and(|worst| score >= worst.0.score)
-    }
-
-    pub fn push(&mut self, chunk: i64, score: f32) {
-        if self.would_take(score) {
-            self.heap.push(std::cmp::Reverse(Ranked { score, chunk }));
-            if self.heap.len() > self.k {
-                self.heap.pop();
-            }
-        }
-    }
-
-    /// Best first.
-    pub fn into_sorted(self) -> Vec<Scored> {
-        self.heap
-            .into_sorted_vec()
-            .into_iter()
-            .map(|std::cmp::Reverse(ranked)| Scored {
-                chunk: ranked.chunk,
-                score: ranked.score,
-            })
-            .collect()
-    }
-}
-
-#[derive(PartialEq)]
-struct Ranked {
-    score: f32,
-    chunk: i64,
-}
-
-impl Eq for Ranked {}
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.score
-            .total_cmp(&other.score)
-            .then_with(|| other.chunk.cmp(&self.chunk))
-    }
-}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[at..at + N]);
@@ -351,6 +253,8 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::store::ModelIdentity;
 
@@ -439,10 +343,27 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_dot_product_sums_every_lane() {
-        let a: Vec<f32> = (0..37).map(|i| i as f32).collect();
-        let expected: f32 = a.iter().map(|x| x * x).sum();
-        assert_eq!(dot(&a, &a), expected);
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(
+            at in 0usize..400, with in proptest::collection::vec(any::<u8>(), 0..64), cut in 0usize..400,
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = written(dir.path());
+            let mut bytes = std::fs::read(&path).unwrap();
+            for (index, byte) in with.iter().enumerate() {
+                if let Some(place) = bytes.get_mut(at + index) {
+                    *place = *byte;
+                }
+            }
+            bytes.truncate(bytes.len().saturating_sub(cut.saturating_sub(300)));
+            std::fs::write(&path, bytes).unwrap();
+            if let Ok(Some(file)) = VectorFile::open(&path, &collection()) {
+                let mut best = Best::new(3);
+                file.scan(&[0.6, 0.8, 0.0], &|_| true, &mut best);
+                file.score(&[0.6, 0.8, 0.0], &[2, 5, 9, -1], &mut best);
+                prop_assert!(best.into_sorted().len() <= 3);
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A scripted Storm server on loopback: answers in the given order, remembers what it was asked,
 //! and fails the test if its script was not consumed.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,6 +75,12 @@ struct Script {
     polls: VecDeque<Reply>,
     /// Given again and again once `polls` is empty.
     polls_forever: Option<Reply>,
+    /// The same for `uploads`.
+    uploads_forever: Option<Reply>,
+    /// Without a script: every upload becomes a job of its own, done at once.
+    is_automatic: bool,
+    /// The files taken, in order; number n is job `job-n`.
+    taken: Vec<Vec<u8>>,
     seen: Vec<Request>,
     uploading: usize,
     most_uploading: usize,
@@ -116,6 +122,28 @@ impl Server {
         server
     }
 
+    /// A server that takes every file and gives it back as one page of text.
+    pub fn automatic() -> Self {
+        let server = Self::new(vec![], vec![]);
+        server.script.lock().unwrap().is_automatic = true;
+        server
+    }
+
+    /// How often each file was taken.
+    pub fn taken(&self) -> HashMap<Vec<u8>, usize> {
+        let mut counts = HashMap::new();
+        for file in &self.script.lock().unwrap().taken {
+            *counts.entry(file.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Answers every upload beyond the script with `reply`.
+    pub fn then_always_to_uploads(self, reply: Reply) -> Self {
+        self.script.lock().unwrap().uploads_forever = Some(reply);
+        self
+    }
+
     /// Answers every poll beyond the script with `reply`.
     pub fn then_always(self, reply: Reply) -> Self {
         self.script.lock().unwrap().polls_forever = Some(reply);
@@ -132,6 +160,7 @@ impl Server {
         script.uploads.extend(uploads);
         script.polls.extend(polls);
         script.polls_forever = None;
+        script.uploads_forever = None;
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -206,8 +235,14 @@ fn choose(script: &mut Script, request: &Request, authorised: bool) -> Reply {
             false => Reply::status(404, r#"{"message":"Job not found"}"#),
         };
     }
+    if script.is_automatic {
+        return automatic(script, request);
+    }
     let reply = match request.method.as_str() {
-        "POST" => script.uploads.pop_front(),
+        "POST" => script
+            .uploads
+            .pop_front()
+            .or_else(|| script.uploads_forever.clone()),
         _ => script
             .polls
             .pop_front()
@@ -218,6 +253,33 @@ fn choose(script: &mut Script, request: &Request, authorised: bool) -> Reply {
         script.complaints.push(complaint.clone());
         Reply::status(418, complaint)
     })
+}
+
+fn automatic(script: &mut Script, request: &Request) -> Reply {
+    let job = |number: usize, rest: &str| {
+        Reply::json(format!(
+            r#"{{"result_type":"SUCCESS","success":{{"job_id":"job-{number}",{rest}}}}}"#
+        ))
+    };
+    if request.method == "POST" {
+        let file = uploaded_file(&request.body);
+        script.taken.push(file);
+        return job(script.taken.len() - 1, r#""state":"REQUESTED""#);
+    }
+    let number = request.path.rsplit('-').next().unwrap().parse().unwrap();
+    let text = serde_json::to_string(&String::from_utf8_lossy(script.taken[number].as_slice())).unwrap();
+    let pages = format!(r#""state":"COMPLETED","pages":[{{"pageNumber":1,"content":{text}}}]"#);
+    job(number, &pages)
+}
+
+/// The file in a multipart body of one part.
+fn uploaded_file(body: &[u8]) -> Vec<u8> {
+    let find = |needle: &[u8], from: usize| {
+        let found = body[from..].windows(needle.len()).position(|w| w == needle);
+        from + found.unwrap()
+    };
+    let start = find(b"\r\n\r\n", 0) + 4;
+    body[start..find(b"\r\n--", start)].to_vec()
 }
 
 fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(Request, bool)> {

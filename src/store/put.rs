@@ -1,0 +1,309 @@
+//! Writing documents: put, attach, remove. Each is one transaction.
+
+use std::os::unix::ffi::OsStrExt as _;
+
+use anyhow::Context as _;
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::Entry;
+use super::sqlite::{EmbeddedStore, find_collection, terms_table};
+use crate::document::{DocumentId, Source, Tags};
+use crate::ledger::{JobState, job_id, timestamp};
+
+impl EmbeddedStore {
+    pub(super) fn put_entry(&self, entry: &Entry) -> anyhow::Result<bool> {
+        self.write(|tx| {
+            let collection = find_collection(tx, &entry.collection)?
+                .with_context(|| format!("collection '{}' is gone", entry.collection))?;
+            let known = document_by_hash(tx, collection.id, &entry.document_id)?;
+            let mut replaced = known.is_some();
+            let document = match known {
+                Some(id) => empty_document(tx, collection.id, id, entry)?,
+                None => insert_document(tx, collection.id, entry)?,
+            };
+            insert_pages(tx, document, entry)?;
+            insert_chunks(tx, collection.id, document, entry)?;
+            for source in &entry.sources {
+                replaced |= point_source(tx, collection.id, document, source)?;
+            }
+            set_tags(tx, document, &entry.tags)?;
+            settle_jobs(tx, entry)?;
+            raise_generation(tx, collection.id)?;
+            Ok(replaced)
+        })
+    }
+
+    pub(super) fn attach_source(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        source: &Source,
+        tags: &Tags,
+    ) -> anyhow::Result<bool> {
+        self.write(|tx| {
+            let collection = find_collection(tx, collection)?.context("the collection is gone")?;
+            let id: i64 = tx.query_row(
+                "SELECT id FROM documents WHERE collection_id = ?1 AND hash = ?2",
+                params![collection.id, document.0],
+                |row| row.get(0),
+            )?;
+            let moved = point_source(tx, collection.id, id, source)?;
+            if !tags.is_empty() {
+                set_tags(tx, id, tags)?;
+            }
+            raise_generation(tx, collection.id)?;
+            Ok(moved)
+        })
+    }
+
+    pub(super) fn remove_paths(&self, collection: &str, paths: &[String]) -> anyhow::Result<usize> {
+        self.write(|tx| {
+            let Some(found) = find_collection(tx, collection)? else {
+                return Ok(0);
+            };
+            let mut removed = 0;
+            for path in paths {
+                let before = source_document(tx, found.id, path)?;
+                removed += tx.execute(
+                    "DELETE FROM sources WHERE collection_id = ?1 AND path = ?2",
+                    params![found.id, path],
+                )?;
+                tx.execute(
+                    "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2",
+                    params![collection, path],
+                )?;
+                if let Some(document) = before {
+                    drop_if_orphan(tx, found.id, document)?;
+                }
+            }
+            raise_generation(tx, found.id)?;
+            Ok(removed)
+        })
+    }
+}
+
+fn insert_document(tx: &Transaction<'_>, collection: i64, entry: &Entry) -> anyhow::Result<i64> {
+    let size = entry.sources.first().map_or(0, |source| source.size);
+    tx.prepare_cached(
+        "INSERT INTO documents
+         (collection_id, hash, service, parser, title, size, pages, chunks, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        collection,
+        entry.document_id.0,
+        entry.service,
+        entry.parser,
+        entry.parsed.title,
+        size as i64,
+        entry.parsed.pages.len() as i64,
+        entry.chunks.len() as i64,
+        timestamp()
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Takes pages and chunks away from a document that is stored anew.
+fn empty_document(
+    tx: &Transaction<'_>,
+    collection: i64,
+    document: i64,
+    entry: &Entry,
+) -> anyhow::Result<i64> {
+    bury_chunks(tx, collection, document)?;
+    for table in ["chunks", "pages"] {
+        tx.execute(
+            &format!("DELETE FROM {table} WHERE document_id = ?1"),
+            [document],
+        )?;
+    }
+    tx.execute(
+        "UPDATE documents SET service = ?2, parser = ?3, title = ?4, pages = ?5, chunks = ?6,
+             created_at = ?7 WHERE id = ?1",
+        params![
+            document,
+            entry.service,
+            entry.parser,
+            entry.parsed.title,
+            entry.parsed.pages.len() as i64,
+            entry.chunks.len() as i64,
+            timestamp()
+        ],
+    )?;
+    Ok(document)
+}
+
+fn insert_pages(tx: &Transaction<'_>, document: i64, entry: &Entry) -> anyhow::Result<()> {
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO pages (document_id, number, verdict, text) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for page in &entry.parsed.pages {
+        insert.execute(params![
+            document,
+            page.number,
+            page.verdict.as_str(),
+            page.text
+        ])?;
+    }
+    Ok(())
+}
+
+fn insert_chunks(
+    tx: &Transaction<'_>,
+    collection: i64,
+    document: i64,
+    entry: &Entry,
+) -> anyhow::Result<()> {
+    let mut chunk = tx.prepare_cached(
+        "INSERT INTO chunks (collection_id, document_id, page, start, end)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let mut vector = tx.prepare_cached("INSERT INTO vectors (chunk_id, vector) VALUES (?1, ?2)")?;
+    let mut terms = tx.prepare_cached(&format!(
+        "INSERT INTO {} (rowid, terms) VALUES (?1, ?2)",
+        terms_table(collection)
+    ))?;
+    for indexed in &entry.chunks {
+        chunk.execute(params![
+            collection,
+            document,
+            indexed.chunk.page,
+            indexed.chunk.start as i64,
+            indexed.chunk.end as i64
+        ])?;
+        let id = tx.last_insert_rowid();
+        if let Some(floats) = &indexed.vector {
+            let bytes: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
+            vector.execute(params![id, bytes])?;
+        }
+        terms.execute(params![id, indexed.terms])?;
+    }
+    Ok(())
+}
+
+/// Makes the path point to `document`; whether it pointed to another one before.
+fn point_source(
+    tx: &Transaction<'_>,
+    collection: i64,
+    document: i64,
+    source: &Source,
+) -> anyhow::Result<bool> {
+    let before = source_document(tx, collection, &source.path)?;
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO sources
+         (collection_id, path, file, root, size, modified, document_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        collection,
+        source.path,
+        source.file.as_os_str().as_bytes(),
+        source.root,
+        source.size as i64,
+        source.modified,
+        document
+    ])?;
+    match before {
+        Some(old) if old != document => {
+            drop_if_orphan(tx, collection, old)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+fn source_document(
+    tx: &Transaction<'_>,
+    collection: i64,
+    path: &str,
+) -> anyhow::Result<Option<i64>> {
+    Ok(tx
+        .prepare_cached("SELECT document_id FROM sources WHERE collection_id = ?1 AND path = ?2")?
+        .query_row(params![collection, path], |row| row.get(0))
+        .optional()?)
+}
+
+fn set_tags(tx: &Transaction<'_>, document: i64, tags: &Tags) -> anyhow::Result<()> {
+    let mut insert = tx.prepare_cached(
+        "INSERT OR REPLACE INTO tags (document_id, key, value) VALUES (?1, ?2, ?3)",
+    )?;
+    for (key, value) in tags {
+        insert.execute(params![document, key, value])?;
+    }
+    Ok(())
+}
+
+/// The jobs of these bytes are done, and failures of what the paths held before are history.
+fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
+    let job = job_id(&entry.service, &entry.document_id);
+    tx.execute(
+        "UPDATE jobs SET state = ?2, error = NULL, pages = ?3, updated_at = ?4 WHERE id = ?1",
+        params![
+            job,
+            JobState::Completed.as_str(),
+            entry.parsed.pages.len() as i64,
+            timestamp()
+        ],
+    )?;
+    for source in &entry.sources {
+        tx.execute(
+            "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2 AND job_id <> ?3",
+            params![entry.collection, source.path, job],
+        )?;
+    }
+    Ok(())
+}
+
+fn document_by_hash(
+    tx: &Transaction<'_>,
+    collection: i64,
+    document: &DocumentId,
+) -> anyhow::Result<Option<i64>> {
+    Ok(tx
+        .prepare_cached("SELECT id FROM documents WHERE collection_id = ?1 AND hash = ?2")?
+        .query_row(params![collection, document.0], |row| row.get(0))
+        .optional()?)
+}
+
+fn drop_if_orphan(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow::Result<()> {
+    let used = tx
+        .prepare_cached("SELECT 1 FROM sources WHERE document_id = ?1")?
+        .exists([document])?;
+    if used {
+        Ok(())
+    } else {
+        drop_document(tx, collection, document)
+    }
+}
+
+pub(super) fn drop_document(
+    tx: &Transaction<'_>,
+    collection: i64,
+    document: i64,
+) -> anyhow::Result<()> {
+    bury_chunks(tx, collection, document)?;
+    tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?
+        .execute([document])?;
+    Ok(())
+}
+
+/// Takes a document's chunks out of the full text, and notes them as dead for the derived files.
+fn bury_chunks(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO tombstones (chunk_id, collection_id)
+         SELECT id, collection_id FROM chunks WHERE document_id = ?1",
+    )?
+    .execute([document])?;
+    tx.prepare_cached(&format!(
+        "DELETE FROM {} WHERE rowid IN (SELECT id FROM chunks WHERE document_id = ?1)",
+        terms_table(collection)
+    ))?
+    .execute([document])?;
+    Ok(())
+}
+
+fn raise_generation(tx: &Transaction<'_>, collection: i64) -> anyhow::Result<()> {
+    tx.prepare_cached("UPDATE collections SET generation = generation + 1 WHERE id = ?1")?
+        .execute([collection])?;
+    Ok(())
+}
