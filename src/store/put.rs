@@ -233,7 +233,8 @@ fn set_tags(tx: &Transaction<'_>, document: i64, tags: &Tags) -> anyhow::Result<
     Ok(())
 }
 
-/// The jobs of these bytes are done, and failures of what the paths held before are history.
+/// The job of these bytes is done, and failures of what the paths held before are history; another
+/// service's pages of the same bytes, which are paid for, are still wanted.
 fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
     let job = job_id(&entry.service, &entry.document_id);
     tx.execute(
@@ -247,8 +248,10 @@ fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
     )?;
     for source in &entry.sources {
         tx.execute(
-            "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2 AND job_id <> ?3",
-            params![entry.collection, source.path, job],
+            "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2 AND job_id <> ?3
+             AND job_id NOT IN (SELECT id FROM jobs WHERE hash = ?4 AND remote_id IS NOT NULL
+                 AND state IN ('submitted', 'processing'))",
+            params![entry.collection, source.path, job, entry.document_id.0],
         )?;
     }
     Ok(())

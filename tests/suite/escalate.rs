@@ -41,6 +41,7 @@ fn mixed(server: &Server) -> Home {
 fn without_escalate_nothing_leaves_and_the_summary_says_what_might() {
     let server = Server::new(vec![], vec![]);
     let home = mixed(&server);
+    home.write("leer.txt", " \n ");
     let ran = home.run(&["ingest", "docs", "--parser", "auto"]).expect(0);
     assert!(
         ran.stdout.contains("nothing left this machine"),
@@ -54,7 +55,7 @@ fn without_escalate_nothing_leaves_and_the_summary_says_what_might() {
     );
     assert!(
         ran.stdout
-            .contains("without any text to find: docs/scanned.pdf"),
+            .contains("without any text to find: docs/leer.txt"),
         "{}",
         ran.stdout
     );
@@ -75,12 +76,12 @@ fn without_escalate_nothing_leaves_and_the_summary_says_what_might() {
 #[test]
 fn only_what_reads_badly_here_goes_to_the_service() {
     let polls = vec![
-        done("The scanned receipt is for rope."),
+        done("The harbour master signed the receipt for the rope."),
         done("증축 계획서"),
     ];
     let server = Server::new(vec![uploaded(), uploaded()], polls);
     let home = mixed(&server);
-    // First without: the scanned document is in, with no text.
+    // First without: the scanned document is in, with one page of two.
     home.run(&["ingest", "docs", "--parser", "auto"]).expect(0);
     let rehearsed = home
         .json(&[&AUTO[..], &["--dry-run"]].concat(), 0)
@@ -89,7 +90,7 @@ fn only_what_reads_badly_here_goes_to_the_service() {
     assert_eq!(rehearsed["uploaded"], 2, "{rehearsed}");
     assert_eq!(
         (&rehearsed["uploaded_pages"], &rehearsed["uncounted"]),
-        (&1.into(), &1.into())
+        (&2.into(), &1.into())
     );
     assert_eq!(server.requests().len(), 0);
     let summary = home
@@ -106,7 +107,8 @@ fn only_what_reads_badly_here_goes_to_the_service() {
         (&1.into(), &1.into()),
         "{summary}"
     );
-    home.run(&["query", "what is the receipt for?"]).expect(0);
+    home.run(&["query", "who signed the receipt for the rope?"])
+        .expect(0);
     // And once is enough.
     let before = server.requests().len();
     let again = home.json(&AUTO, 0).pop().unwrap();
@@ -131,7 +133,7 @@ fn where_the_service_fails_what_was_read_here_stays() {
 fn detached_pages_replace_those_read_here() {
     let server = Server::new(
         vec![uploaded()],
-        vec![done("The receipt is for forty metres of rope.")],
+        vec![done("The harbour master signed the receipt for the rope.")],
     );
     let home = Home::with_storm(&server);
     home.copy("hostile/scanned.pdf");
@@ -146,7 +148,7 @@ fn detached_pages_replace_those_read_here() {
     );
     home.run(&["status", "--wait", "--poll-interval", "10ms"])
         .expect(0);
-    home.run(&["query", "how much rope is the receipt for?"])
+    home.run(&["query", "who signed the receipt for the rope?"])
         .expect(0);
     assert_eq!(server.uploads(), 1);
 }

@@ -266,8 +266,10 @@ fn automatic(script: &mut Script, request: &Request) -> Reply {
         script.taken.push(file);
         return job(script.taken.len() - 1, r#""state":"REQUESTED""#);
     }
-    let number = request.path.rsplit('-').next().unwrap().parse().unwrap();
-    let text = serde_json::to_string(&String::from_utf8_lossy(script.taken[number].as_slice())).unwrap();
+    let number = request.path.rsplit('-').next().unwrap();
+    let number: usize = number.parse().unwrap();
+    let file: &Vec<u8> = &script.taken[number];
+    let text = serde_json::to_string(&String::from_utf8_lossy(file)).unwrap();
     let pages = format!(r#""state":"COMPLETED","pages":[{{"pageNumber":1,"content":{text}}}]"#);
     job(number, &pages)
 }

@@ -79,7 +79,7 @@ struct Envelope {
 
 /// Whether `body` is an answer in the v1 envelope, to tell the generations apart.
 pub fn is_envelope(body: &str) -> bool {
-    serde_json::from_str::<Envelope>(body).is_ok()
+    body.trim_start().starts_with('{') && serde_json::from_str::<Envelope>(body).is_ok()
 }
 
 /// Reads an answer of either call.
@@ -88,6 +88,12 @@ pub fn is_envelope(body: &str) -> bool {
 /// What is wrong with it, when it is not an answer of the service at all.
 pub fn read(api: Api, body: &str) -> Result<Progress, String> {
     let unreadable = |error| format!("not an answer of the {api:?} API: {error}");
+    // A list would pass for an object whose fields come in this order.
+    if !body.trim_start().starts_with('{') {
+        return Err(format!(
+            "not an answer of the {api:?} API: not a JSON object"
+        ));
+    }
     match api {
         Api::V1 => {
             let envelope: Envelope = serde_json::from_str(body).map_err(unreadable)?;
