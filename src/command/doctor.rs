@@ -69,7 +69,7 @@ fn store(settings: &Settings) -> Check {
     Check::of("index", open(), |error| {
         (
             format!("{error:#}"),
-            "type `squall optimize` to make derived files anew",
+            "type `squall verify` to see what is wrong, `squall repair` to mend it",
         )
     })
 }

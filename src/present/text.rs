@@ -365,7 +365,11 @@ fn finding(finding: &Finding, out: &mut dyn Write) -> Result<()> {
 
 fn repaired(report: &Repaired, out: &mut dyn Write) -> Result<()> {
     if report.salvaged {
-        writeln!(out, "the database was built anew from what could be read")?;
+        let documents = count(report.documents, "document");
+        writeln!(
+            out,
+            "the database was built anew from what could be read: {documents}"
+        )?;
     }
     for path in &report.dropped {
         writeln!(out, "dropped, to be ingested anew: {}", short(path))?;

@@ -45,8 +45,7 @@ impl Best {
 
     /// Notes a score that no two unit vectors have.
     pub fn doubt(&mut self, score: f32) {
-        // Written so that it holds for NaN too.
-        self.is_impossible |= !(score.abs() <= IMPOSSIBLE);
+        self.is_impossible |= score.is_nan() || score.abs() > IMPOSSIBLE;
     }
 
     /// Whether some vector that was scored must be damaged.

@@ -25,6 +25,8 @@ pub struct Repaired {
     pub quarantine: Option<String>,
     /// Whether the database was built anew from what could be read.
     pub salvaged: bool,
+    /// Documents that are in after the repair.
+    pub documents: u64,
     /// Documents taken out; the next ingest reads their files anew.
     pub dropped: Vec<String>,
     /// Damaged rows of the ledger and of other tables that were taken out.
@@ -63,6 +65,14 @@ pub fn open(data_dir: &Path, yes: bool, repaired: &mut Repaired) -> anyhow::Resu
         ))
         .into());
     }
+    if schema_of(data_dir) == Some(1) {
+        return Err(Error::Store(format!(
+            "the database in {} is damaged, and of an older version whose rows have no checksums; \
+             move it away and ingest again",
+            data_dir.display()
+        ))
+        .into());
+    }
     let aside = put_aside(data_dir, Aside::Move)?;
     let damaged = EmbeddedStore::database(Path::new(&aside));
     let fresh = EmbeddedStore::open(data_dir)?;
@@ -70,6 +80,16 @@ pub fn open(data_dir: &Path, yes: bool, repaired: &mut Repaired) -> anyhow::Resu
     repaired.salvaged = true;
     repaired.quarantine = Some(aside);
     Ok(fresh)
+}
+
+/// The schema version as the file's header states it (`user_version`, big endian at byte 60).
+fn schema_of(data_dir: &Path) -> Option<u32> {
+    let mut header = [0; 64];
+    let mut file = std::fs::File::open(EmbeddedStore::database(data_dir)).ok()?;
+    std::io::Read::read_exact(&mut file, &mut header).ok()?;
+    Some(u32::from_be_bytes([
+        header[60], header[61], header[62], header[63],
+    ]))
 }
 
 impl EmbeddedStore {
@@ -100,6 +120,9 @@ impl EmbeddedStore {
             }
         }
         self.embed_missing(embedder, repaired)?;
+        let sql = "SELECT count(*) FROM documents";
+        let documents = self.db().query_row(sql, [], |row| row.get::<_, i64>(0))?;
+        repaired.documents = documents as u64;
         match self.lost_writes()? {
             0 => {}
             _ if yes => self.accept_lost_writes()?,

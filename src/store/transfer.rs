@@ -44,7 +44,14 @@ impl EmbeddedStore {
         let target = tempfile::NamedTempFile::new_in(folder)
             .map_err(|error| usage!("cannot write to {}: {error}", folder.display()))?;
         prepare(target.path())?;
-        let done = self.attached(target.path(), |db| copy_out(db, &collection));
+        let done = self.attached(target.path(), |store| {
+            // Nothing is written here, so that a writer elsewhere is not in the way.
+            let mut db = store.db();
+            let tx = db.transaction()?;
+            let counts = copy_out(&tx, &collection)?;
+            tx.commit()?;
+            Ok(counts)
+        });
         let counts = done.with_context(|| format!("cannot write {}", file.display()))?;
         target.as_file().sync_all()?;
         target.persist(&absolute)?;
@@ -68,19 +75,19 @@ impl EmbeddedStore {
             )
         })?;
         let name = name.unwrap_or(&found);
-        let counts = self.attached(copy.path(), |db| copy_in(db, name))?;
+        let counts = self.attached(copy.path(), |store| store.write(|tx| copy_in(tx, name)))?;
         Ok(transferred(name, file, counts))
     }
 
-    /// Runs `work` in a transaction with the database at `path` attached as `other`.
+    /// Runs `work` with the database at `path` attached as `other`.
     fn attached<T>(
         &self,
         path: &Path,
-        work: impl FnOnce(&Connection) -> anyhow::Result<T>,
+        work: impl FnOnce(&Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         self.db()
             .execute("ATTACH ?1 AS other", [path.to_string_lossy()])?;
-        let done = self.write(|tx| work(tx));
+        let done = work(self);
         self.db().execute_batch("DETACH other")?;
         done
     }

@@ -37,7 +37,7 @@ pub fn is_pdf(bytes: &[u8]) -> bool {
 /// error: it is returned with [`Verdict::Failed`].
 pub fn parse(bytes: Vec<u8>) -> Result<Parsed, ParseError> {
     let bytes = Arc::new(bytes);
-    let pdf = Pdf::new(Arc::clone(&bytes)).map_err(refusal)?;
+    let pdf = Pdf::new(Arc::clone(&bytes)).map_err(|error| refusal(error, &bytes))?;
     if pdf.pages().is_empty() {
         return Err(ParseError::document("the PDF has no pages"));
     }
@@ -58,13 +58,17 @@ pub fn parse(bytes: Vec<u8>) -> Result<Parsed, ParseError> {
     Ok(Parsed { pages, title })
 }
 
-fn refusal(error: LoadPdfError) -> ParseError {
+fn refusal(error: LoadPdfError, bytes: &[u8]) -> ParseError {
     match error {
         // hayro does not export the type inside, so its name has to do.
         LoadPdfError::Decryption(why) => match format!("{why:?}").as_str() {
             "PasswordProtected" => ParseError::with_hint(
                 "the PDF is protected with a password",
                 "save a copy without the password and ingest that",
+            ),
+            _ if contains(bytes, b"Adobe.PubSec") => ParseError::with_hint(
+                "the PDF is encrypted for the holders of certain certificates",
+                "save a copy without encryption and ingest that",
             ),
             other => ParseError::document(format!("the PDF's encryption cannot be read ({other})")),
         },
@@ -73,6 +77,10 @@ fn refusal(error: LoadPdfError) -> ParseError {
             "download or export it again",
         ),
     }
+}
+
+fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
 }
 
 /// How many pages a PDF has; `None` if it cannot be read.
