@@ -30,14 +30,10 @@ pub fn embedder(settings: &Settings) -> anyhow::Result<Arc<BertEmbedder>> {
 /// The parsers the settings name.
 ///
 /// # Errors
-/// A usage error when Storm is chosen and no token is set, and for settings that do not go together.
+/// A usage error when Storm is chosen and no token is set.
 pub fn parsers(settings: &Settings, retry: Retry, detach: bool) -> anyhow::Result<Parsers> {
     let local: Arc<dyn Parser> = Arc::new(local(settings));
-    let escalates = settings.parser == ParserChoice::Auto && settings.escalate;
-    if settings.escalate && !escalates {
-        return Err(usage!("escalation is for --parser auto, which reads here first").into());
-    }
-    if detach && settings.parser != ParserChoice::Storm && !escalates {
+    if detach && settings.parser != ParserChoice::Storm && !settings.escalate {
         return Err(usage!(
             "--detach is for --parser storm: the local parser has no jobs to leave"
         )
@@ -47,7 +43,7 @@ pub fn parsers(settings: &Settings, retry: Retry, detach: bool) -> anyhow::Resul
         ParserChoice::Local | ParserChoice::Auto => Arc::clone(&local),
         ParserChoice::Storm => storm(settings, retry, detach)?,
     };
-    let escalation = match escalates {
+    let escalation = match settings.escalate {
         true => Some(storm(settings, retry, detach)?),
         false => None,
     };
@@ -95,6 +91,11 @@ pub fn storm_client(settings: &Settings) -> anyhow::Result<Client> {
         settings.storm_api,
         settings.language.clone(),
     )
+}
+
+/// Makes the data directory if it is not there.
+pub fn make_data_dir(settings: &Settings) -> anyhow::Result<()> {
+    EmbeddedStore::make_folder(&settings.data_dir)
 }
 
 /// The store for a command that writes: made if it is not there.

@@ -38,6 +38,9 @@ pub enum Error {
     /// Exit code 5.
     #[error("{0}")]
     Store(String),
+    /// Exit code 5: the database itself cannot be read.
+    #[error("{0}")]
+    Damaged(String),
     /// Exit code 130.
     #[error("interrupted")]
     Interrupted,
@@ -49,7 +52,7 @@ impl Error {
             Error::NotFound(_) => Exit::NotFound,
             Error::Usage(_) => Exit::Usage,
             Error::Service(_) => Exit::Service,
-            Error::Store(_) => Exit::Store,
+            Error::Store(_) | Error::Damaged(_) => Exit::Store,
             Error::Interrupted => Exit::Interrupted,
         }
     }

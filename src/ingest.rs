@@ -116,6 +116,9 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
         false => Some(open(parts, plan)?),
         true => None,
     };
+    for parser in std::iter::once(&parts.parsers.first).chain(&parts.parsers.escalation) {
+        parser.begin();
+    }
     let run = Arc::new(Run {
         parts: parts.clone(),
         plan: plan.clone(),

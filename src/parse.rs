@@ -23,6 +23,8 @@ pub trait Parser: Send + Sync {
     fn extensions(&self) -> &'static [&'static str];
     /// Documents to parse at once when the user does not say.
     fn default_concurrency(&self) -> usize;
+    /// Called when a run begins: what an earlier one gave up on may work by now.
+    fn begin(&self) {}
     /// Whether [`Parser::parse`] would send the document away, given the row the ledger has for it.
     fn would_send(&self, _job: Option<&Job>) -> bool {
         self.is_remote()

@@ -3,7 +3,7 @@
 mod handlers;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -19,7 +19,7 @@ pub use worker::work;
 use crate::document::SCHEMA;
 use crate::embed::Embedder;
 use crate::error::Error;
-use crate::ingest::{Observer, Parsers};
+use crate::ingest::{Budget, Observer, Parsers};
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -35,6 +35,8 @@ pub struct State {
     embedder: Arc<dyn Embedder>,
     store: Arc<dyn Store>,
     observer: Arc<dyn Observer>,
+    /// What may still be sent away while this server runs.
+    budget: Mutex<Budget>,
     /// Cancelled when the server is to shut down.
     stop: CancellationToken,
     /// Rung when there is a new job.
@@ -50,7 +52,12 @@ impl State {
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
     ) -> Self {
+        let budget = Mutex::new(Budget {
+            pages: settings.max_pages,
+            bytes: settings.max_bytes,
+        });
         Self {
+            budget,
             settings,
             parsers,
             embedder,

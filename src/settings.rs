@@ -206,20 +206,25 @@ impl Settings {
         file: Layer,
         default_data_dir: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
+        let asked_to_escalate = flags.escalate == Some(true);
         let layer = flags.over(environment(env)?).over(file);
         let storm_token = token(env, layer.storm_token_file.as_deref())?;
         let default_parser = match storm_token {
             Some(_) => ParserChoice::Storm,
             None => ParserChoice::Local,
         };
+        let parser = layer.parser.unwrap_or(default_parser);
+        if asked_to_escalate && parser != ParserChoice::Auto {
+            return Err(usage!("--escalate is for --parser auto, which reads here first").into());
+        }
         Ok(Self {
             data_dir: layer.data_dir.or(default_data_dir).ok_or_else(|| {
                 usage!("no home directory is known, set --data-dir or SQUALL_DATA_DIR")
             })?,
             collection: named(layer.collection.unwrap_or_else(|| "default".into()))?,
             model: layer.model.unwrap_or_else(|| "minilm".into()),
-            parser: layer.parser.unwrap_or(default_parser),
-            escalate: layer.escalate.unwrap_or(false),
+            parser,
+            escalate: parser == ParserChoice::Auto && layer.escalate.unwrap_or(false),
             parser_memory: parser_memory(layer.parser_memory)?,
             max_pages: layer.max_pages,
             max_bytes: layer

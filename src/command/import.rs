@@ -10,8 +10,8 @@ use crate::store::Store as _;
 
 pub fn run(args: cli::Import, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let name = args.collection.map(named).transpose()?;
-    let store = app::store(settings)?;
     let _turn = ingest::lock(settings)?;
+    let store = app::store(settings)?;
     let imported = store.import(&args.file, name.as_deref())?;
     if let Some(collection) = store.collection(&imported.collection)? {
         store.refresh(&collection, settings.hnsw_min_chunks, false)?;

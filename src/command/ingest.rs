@@ -19,11 +19,12 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
     let selection = selection(&args)?;
     let parsers = app::parsers(settings, args.retry, args.detach)?;
     let embedder = app::embedder(settings)?;
-    let store = app::store(settings)?;
+    // The lock first: a repair that has it may put another database in place.
     let _turn = match args.dry_run {
         false => Some(lock(settings)?),
         true => None,
     };
+    let store = app::store(settings)?;
     store.refuse_lost_writes()?;
     if args.prune {
         // A refusal comes before the work, not after it.
@@ -88,6 +89,7 @@ pub fn budget(settings: &Settings) -> Budget {
 
 /// Waits for this process's turn to write.
 pub fn lock(settings: &Settings) -> anyhow::Result<WriterLock> {
+    app::make_data_dir(settings)?;
     WriterLock::acquire(&settings.data_dir, settings.lock_timeout, || {
         let dir = settings.data_dir.display();
         say(&format!(

@@ -9,8 +9,9 @@ use crate::settings::Settings;
 use crate::store::Store;
 
 pub fn run(args: cli::Optimize, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
-    let store = app::existing_store(settings)?;
+    app::must_exist(settings)?;
     let _turn = ingest::lock(settings)?;
+    let store = app::existing_store(settings)?;
     let mut collections = Vec::new();
     for row in store.collections()? {
         if args

@@ -15,12 +15,13 @@ use crate::usage;
 const SHORTEST_ID: usize = 8;
 
 pub fn run(args: cli::Remove, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    app::must_exist(settings)?;
+    let _turn = ingest::lock(settings)?;
     let store = app::existing_store(settings)?;
     let collection = &settings.collection;
     if store.collection(collection)?.is_none() {
         return Err(usage!("there is no collection '{collection}'").into());
     }
-    let _turn = ingest::lock(settings)?;
     let everything = store.sources(collection, "")?;
     let mut paths = BTreeSet::new();
     for subject in &args.subjects {

@@ -16,7 +16,10 @@ pub fn run(args: cli::Repair, settings: &Settings, printer: &Printer) -> anyhow:
     let store = open_to_repair(&settings.data_dir, args.yes, &mut repaired)?;
     store.repair(&*embedder, args.yes, &mut repaired)?;
     for row in store.collections()? {
-        if let Some(collection) = store.collection(&row.collection)? {
+        // One that could not be mended is named in the report.
+        if let Ok(Some(collection)) = store.collection(&row.collection)
+            && repaired.left.is_empty()
+        {
             store.refresh(&collection, settings.hnsw_min_chunks, true)?;
         }
     }

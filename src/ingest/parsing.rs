@@ -104,7 +104,7 @@ async fn escalate(
         }
         (Ok(Outcome::Pending { job, remote_id }), Ok(Outcome::Pages(parsed))) => {
             run.tally.pending(&path, &job, &remote_id, 0);
-            pass_on(run, fresh, parsed, first, done).await;
+            keep(run, fresh, parsed, first, done).await;
         }
         (Ok(Outcome::Pending { job, remote_id }), _) => {
             pending(run, &fresh, &**other, &job, &remote_id);
@@ -121,7 +121,7 @@ async fn escalate(
                 ParseError::Service(reason) => run.halt(Halt::Service(reason)),
                 error => run.wait_for_service(error.to_string()),
             }
-            pass_on(run, fresh, parsed, first, done).await;
+            keep(run, fresh, parsed, first, done).await;
         }
         // Neither can read it: both reasons are worth knowing.
         (Err(ParseError::Document { reason, hint, .. }), Err(here)) => {
@@ -129,6 +129,29 @@ async fn escalate(
             run.failed(&fresh, &reason, hint.as_deref());
         }
         (Err(error), _) => give_up(run, &fresh, error),
+    }
+}
+
+/// Has what was read here stored, unless it is already.
+async fn keep(
+    run: &Arc<Run>,
+    fresh: Fresh,
+    parsed: Parsed,
+    by: &Arc<dyn Parser>,
+    done: &mpsc::Sender<Ready>,
+) {
+    let (store, collection) = (&run.parts.store, &run.plan.collection);
+    match store.contains(collection, &fresh.document_id) {
+        Ok(false) => return pass_on(run, fresh, parsed, by, done).await,
+        Ok(true) => {}
+        Err(error) => return run.halt(Halt::Fatal(error)),
+    }
+    let others = run.release(&fresh.document_id);
+    for source in std::iter::once(&fresh.source).chain(&others) {
+        match store.attach(collection, &fresh.document_id, source, &fresh.tags) {
+            Ok(_) => run.tally.unchanged(&source.path),
+            Err(error) => run.halt(Halt::Fatal(error)),
+        }
     }
 }
 
@@ -240,7 +263,10 @@ async fn admit(run: &Run, fresh: &Fresh) -> Result<(), ParseError> {
     let pages = match run.plan.dry_run || most_pages.is_some() {
         true => {
             let counter = &run.parts.parsers.counter;
-            counter.count_pages(&fresh.source, &fresh.document_id).await
+            tokio::select! {
+                pages = counter.count_pages(&fresh.source, &fresh.document_id) => pages,
+                () = run.parts.stop.cancelled() => return Err(ParseError::Interrupted),
+            }
         }
         false => None,
     };

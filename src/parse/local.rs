@@ -25,6 +25,8 @@ pub const SERVICE: &str = "local";
 const VERSION: &str = "local-2";
 /// Most text of one document, in bytes: ten times the longest books, and still embedded in an hour.
 const MAX_TEXT: usize = 50 << 20;
+/// Books have thousands of pages, bombs have millions.
+const MAX_PAGES: usize = 100_000;
 const EXTENSIONS: [&str; 6] = ["pdf", "txt", "text", "md", "markdown", "log"];
 
 /// Parses on this machine.

@@ -8,7 +8,8 @@ mod fault;
 mod pages;
 mod wire;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -139,9 +140,8 @@ impl StormParser {
         self.breaker.before_upload()?;
         // Which API and whether the token holds is asked before a byte is sent.
         let api = self.api(work).await?;
-        let gone = AtomicU64::new(0);
+        let gone = Arc::new(AtomicU64::new(0));
         let progress = |sent| {
-            gone.store(sent, Relaxed);
             (work.report)(Step::Uploading {
                 sent,
                 total: work.source.size,
@@ -156,12 +156,12 @@ impl StormParser {
             job.attempts += 1;
             job.enter(JobState::Uploading, None);
             work.ledger.save(job)?;
-            gone.store(0, Relaxed);
+            gone.store(0, SeqCst);
             let sent = tokio::select! {
-                sent = self.client.upload(api, &work.source.file, name, document, &progress) => sent,
+                sent = self.client.upload(api, &work.source.file, name, document, &gone, &progress) => sent,
                 () = grace(work.stop) => {
                     // A file that was not sent whole cannot have been taken.
-                    let state = match gone.load(Relaxed) < work.source.size {
+                    let state = match gone.load(SeqCst) < work.source.size {
                         true => JobState::Queued,
                         false => JobState::Lost,
                     };
@@ -285,7 +285,11 @@ impl StormParser {
         let mut pauses = Backoff::new(self.options.policy);
         loop {
             self.breaker.before_call()?;
-            match self.client.api().await {
+            let api = tokio::select! {
+                api = self.client.api() => api,
+                () = work.stop.cancelled() => return Err(ParseError::Interrupted),
+            };
+            match api {
                 Ok(api) => return Ok(api),
                 Err(fault) => self.pause_or_fail(fault, &mut pauses, work).await?,
             }
@@ -314,14 +318,23 @@ impl StormParser {
                 sleep(pause, work).await
             }
             None if fault.is_about_document() => Err(match fault {
-                Fault::Status { .. } => {
+                Fault::Status { upload: true, .. } => {
                     ParseError::with_hint(fault.to_string(), "--retry failed sends it again")
                 }
                 Fault::Changed => ParseError::with_hint(
                     fault.to_string(),
                     "run the same command again when it is complete",
                 ),
-                _ => ParseError::document(fault.to_string()),
+                Fault::File(_) => ParseError::document(fault.to_string()),
+                _ => {
+                    if matches!(fault, Fault::Broken(_)) {
+                        self.breaker.lost(&fault.to_string());
+                    }
+                    ParseError::with_hint(
+                        fault.to_string(),
+                        "nothing is lost: run the same command again",
+                    )
+                }
             }),
             None => Err(match &fault {
                 Fault::Token(_) | Fault::NoToken => ParseError::Service(fault.to_string()),
@@ -358,6 +371,10 @@ impl Parser for StormParser {
 
     fn default_concurrency(&self) -> usize {
         4
+    }
+
+    fn begin(&self) {
+        self.breaker.reset();
     }
 
     fn would_send(&self, job: Option<&Job>) -> bool {

@@ -377,8 +377,21 @@ fn repaired(report: &Repaired, out: &mut dyn Write) -> Result<()> {
     if report.dropped_rows > 0 {
         writeln!(out, "dropped {}", count(report.dropped_rows, "damaged row"))?;
     }
+    if report.mended_rows > 0 {
+        writeln!(out, "mended {}", count(report.mended_rows, "damaged row"))?;
+    }
+    if report.ledger_is_incomplete {
+        writeln!(
+            out,
+            "part of the ledger could not be read: not all that was sent to a service is known; \
+             --dry-run tells what the next ingest would send"
+        )?;
+    }
     for name in &report.kept_collections {
-        writeln!(out, "kept collection '{name}', whose own row was damaged")?;
+        writeln!(
+            out,
+            "kept collection '{name}', whose own row was damaged: its name may be misspelt"
+        )?;
     }
     if report.embedded > 0 {
         writeln!(out, "embedded {} anew", count(report.embedded, "chunk"))?;
@@ -386,7 +399,9 @@ fn repaired(report: &Repaired, out: &mut dyn Write) -> Result<()> {
     for name in &report.reindexed {
         writeln!(out, "made the full text of '{name}' anew")?;
     }
-    writeln!(out, "made the vector files and graphs anew")?;
+    if report.left.is_empty() {
+        writeln!(out, "made the vector files and graphs anew")?;
+    }
     if let Some(folder) = &report.quarantine {
         writeln!(out, "what was there before is in {folder}")?;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{State, UPLOAD_ROOT};
 use crate::document::{DocumentId, Tags};
-use crate::ingest::{self, Budget, Input, Parts, Plan};
+use crate::ingest::{self, Budget, Input, Parts, Plan, Summary};
 use crate::ledger::Target;
 use crate::settings::IndexChoice;
 use crate::store::WriterLock;
@@ -14,6 +14,20 @@ use crate::store::WriterLock;
 const AGAIN: Duration = Duration::from_secs(30);
 
 impl State {
+    fn budget(&self) -> std::sync::MutexGuard<'_, Budget> {
+        self.budget
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The budget is for the server's whole life, not for a batch.
+    fn charge(&self, summary: &Summary) {
+        let mut budget = self.budget();
+        let left = |most: Option<u64>, spent: u64| most.map(|most| most.saturating_sub(spent));
+        budget.pages = left(budget.pages, summary.uploaded_pages.unwrap_or(0));
+        budget.bytes = left(budget.bytes, summary.uploaded_bytes);
+    }
+
     /// A server keeps the graph loaded, so `auto` means the graph here.
     pub(super) fn index(&self) -> IndexChoice {
         match self.settings.index {
@@ -67,13 +81,11 @@ async fn batch(state: &Arc<State>) -> anyhow::Result<()> {
             .unwrap_or_else(|| state.parsers.first.default_concurrency()),
         checksum: false,
         dry_run: false,
-        budget: Budget {
-            pages: state.settings.max_pages,
-            bytes: state.settings.max_bytes,
-        },
+        budget: *state.budget(),
         graph_from: state.settings.hnsw_min_chunks,
     };
     let summary = ingest::run(&parts, &plan, Input::Jobs(jobs.clone())).await?;
+    state.charge(&summary);
     if let Some(reason) = &summary.service_error {
         tracing::error!("the parse service ended the batch: {reason}");
     }

@@ -49,7 +49,7 @@ impl EmbeddedStore {
         match VectorFile::open(&path, collection) {
             Ok(Some(opened)) => {
                 let cached = cache.get(&collection.id);
-                if let Some(cached) = cached.filter(|c| c.generation == opened.generation) {
+                if let Some(cached) = cached.filter(|c| c.seal == opened.seal) {
                     return Some(Arc::clone(cached));
                 }
                 let opened = Arc::new(opened);

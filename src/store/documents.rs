@@ -87,10 +87,12 @@ impl EmbeddedStore {
     ) -> anyhow::Result<Option<Parsed>> {
         let db = self.db();
         let found: Option<(i64, Option<String>)> = db
-            .prepare_cached(
-                "SELECT id, title FROM documents
-                 WHERE hash = ?1 AND service = ?2 AND parser = ?3 LIMIT 1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT id, title FROM documents d
+                 WHERE hash = ?1 AND service = ?2 AND parser = ?3 AND {}
+                 AND pages = (SELECT count(*) FROM pages p WHERE p.document_id = d.id) LIMIT 1",
+                sums::intact("documents", "d")
+            ))?
             .query_row(params![document.0, service, parser], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })

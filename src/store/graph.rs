@@ -32,7 +32,8 @@ struct Manifest {
 /// A graph in memory and what it covers.
 pub struct LoadedGraph {
     pub graph: Graph,
-    pub generation: i64,
+    /// Of its files, which is never used twice.
+    pub name: String,
     pub covers: i64,
 }
 
@@ -124,7 +125,7 @@ impl EmbeddedStore {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(loaded) = graphs.get(&collection.id)
-            && loaded.generation == manifest.generation
+            && loaded.name == manifest.name
         {
             return Ok(Some(Arc::clone(loaded)));
         }
@@ -146,7 +147,7 @@ impl EmbeddedStore {
         }
         let loaded = Arc::new(LoadedGraph {
             graph: Graph::load(&folder, &manifest.name)?,
-            generation: manifest.generation,
+            name: manifest.name.clone(),
             covers: manifest.covers,
         });
         graphs.insert(collection.id, Arc::clone(&loaded));

@@ -56,8 +56,11 @@ impl EmbeddedStore {
     pub(super) fn move_job(&self, id: &str, from: JobState, to: JobState) -> anyhow::Result<bool> {
         self.write(|tx| {
             let changed = tx.execute(
-                "UPDATE jobs SET state = ?3, error = NULL, updated_at = ?4
-                 WHERE id = ?1 AND state = ?2",
+                &format!(
+                    "UPDATE jobs SET state = ?3, error = NULL, updated_at = ?4
+                     WHERE id = ?1 AND state = ?2 AND {}",
+                    sums::intact("jobs", "jobs")
+                ),
                 params![id, from.as_str(), to.as_str(), timestamp()],
             )?;
             Ok(changed == 1)
@@ -151,9 +154,10 @@ fn insert(tx: &Transaction<'_>, job: &Job) -> anyhow::Result<()> {
 
 fn stored_job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let state: String = row.get(3)?;
-    sums::check(row, 11, || "a job".to_owned())?;
+    let id: String = row.get(0)?;
+    sums::check(row, 11, || format!("the row of job {id}"))?;
     Ok(Job {
-        id: row.get(0)?,
+        id,
         service: row.get(1)?,
         document_id: DocumentId(row.get(2)?),
         state: JobState::parse(&state).unwrap_or(JobState::Failed),

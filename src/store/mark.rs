@@ -44,39 +44,52 @@ fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("squall.mark")
 }
 
+/// Refuses the write that made the database's count `writes` where the mark is further: the one
+/// who has SQLite's write lock sees no other write between the two.
+pub fn check(data_dir: &Path, writes: i64) -> anyhow::Result<()> {
+    match get(data_dir) {
+        Some(mark) if mark >= writes => Err(lost_error(data_dir, mark - writes + 1)),
+        _ => Ok(()),
+    }
+}
+
+fn lost_error(data_dir: &Path, lost: i64) -> anyhow::Error {
+    Error::Store(format!(
+        "the store in {} has lost its latest {lost} writes (its log was cut off, or an older copy \
+         was put in its place); what was sent to a service since may not be in the ledger. \
+         `squall repair --yes` takes it as it is",
+        data_dir.display()
+    ))
+    .into()
+}
+
 impl EmbeddedStore {
-    /// How many of the latest writes are missing from the database. To be asked by the one who has
-    /// the writer lock.
+    /// How many of the latest writes are missing from the database.
     pub(super) fn lost_writes(&self) -> anyhow::Result<i64> {
+        // The mark first: what is written meanwhile only brings the database further.
+        let mark = get(&self.data_dir).unwrap_or(0);
         let writes: i64 = self
             .db()
             .query_row("SELECT writes FROM state", [], |row| row.get(0))
             .optional()?
             .unwrap_or(0);
-        Ok(get(&self.data_dir).map_or(0, |mark| (mark - writes).max(0)))
+        Ok((mark - writes).max(0))
     }
 
     /// Takes the database as it is for right.
-    pub(super) fn accept_lost_writes(&self) -> anyhow::Result<()> {
-        // Any write sets the mark.
-        self.write(|_| Ok(()))
+    pub(super) fn accept_lost_writes(data_dir: &Path) {
+        set(data_dir, 0);
     }
 
-    /// Refuses to go on with a database that has lost its latest writes: the ledger in it may not
-    /// know what was sent.
+    /// Refuses a database that has lost its latest writes before any work is done for it; a write
+    /// would be refused in any case.
     ///
     /// # Errors
     /// Exit code 5 with the way out.
     pub fn refuse_lost_writes(&self) -> anyhow::Result<()> {
         match self.lost_writes()? {
             0 => Ok(()),
-            lost => Err(Error::Store(format!(
-                "the store in {} has lost its latest {lost} writes (its log was cut off, or an \
-                 older copy was put in its place); what was sent to a service since may not be in \
-                 the ledger. `squall repair --yes` takes it as it is",
-                self.data_dir.display()
-            ))
-            .into()),
+            lost => Err(lost_error(&self.data_dir, lost)),
         }
     }
 }

@@ -7,7 +7,9 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::Entry;
 use super::sqlite::{EmbeddedStore, find_collection, terms_table};
+use super::sums;
 use crate::document::{DocumentId, Source, Tags};
+use crate::error::Error;
 use crate::ledger::{JobState, job_id, timestamp};
 
 impl EmbeddedStore {
@@ -246,6 +248,18 @@ fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
             timestamp()
         ],
     )?;
+    // Pages of a better reader end what the built-in parser began.
+    tx.execute(
+        "UPDATE jobs SET state = ?2, error = NULL, updated_at = ?3
+         WHERE hash = ?1 AND service = ?4 AND service <> ?5",
+        params![
+            entry.document_id.0,
+            JobState::Completed.as_str(),
+            timestamp(),
+            crate::parse::local::SERVICE,
+            entry.service
+        ],
+    )?;
     for source in &entry.sources {
         tx.execute(
             "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2 AND job_id <> ?3
@@ -306,7 +320,18 @@ fn bury_chunks(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow::
 }
 
 fn raise_generation(tx: &Transaction<'_>, collection: i64) -> anyhow::Result<()> {
-    tx.prepare_cached("UPDATE collections SET generation = generation + 1 WHERE id = ?1")?
+    // A damaged row must not get the checksum of what it is now.
+    let changed = tx
+        .prepare_cached(&format!(
+            "UPDATE collections SET generation = generation + 1 WHERE id = ?1 AND {}",
+            sums::intact("collections", "collections")
+        ))?
         .execute([collection])?;
-    Ok(())
+    match changed {
+        1 => Ok(()),
+        _ => Err(Error::Store(
+            "the row of a collection is damaged in the store; type `squall repair`".into(),
+        )
+        .into()),
+    }
 }

@@ -4,18 +4,28 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
+use super::best::dot;
 use super::put::drop_document;
-use super::sqlite::{EmbeddedStore, TERMS, terms_table};
+use super::search::floats;
+use super::sqlite::{EmbeddedStore, TERMS, explain, terms_table};
 use super::verify::{fill_terms, unembedded, unsound};
 use super::{salvage, sums};
+use crate::document::DocumentId;
 use crate::embed::{Embedder, Role};
 use crate::error::Error;
+use crate::ledger::{JobState, job_id};
 
 /// Chunks embedded between two commits.
 const BATCH: usize = 64;
+/// Chunks embedded to find out whether a model is the one a collection was made with.
+const SAMPLES: usize = 3;
+/// Cosine from which two vectors of the same text come from the same model.
+const SAME: f32 = 0.999;
+/// What a job says whose row was damaged.
+pub(super) const DAMAGED_JOB: &str = "its row in the ledger was damaged";
 
 /// What was mended, and what was not.
 #[derive(Debug, Default, Serialize)]
@@ -29,8 +39,11 @@ pub struct Repaired {
     pub documents: u64,
     /// Documents taken out; the next ingest reads their files anew.
     pub dropped: Vec<String>,
-    /// Damaged rows of the ledger and of other tables that were taken out.
+    /// Damaged rows that were taken out, and those that were kept in a form that does no harm.
     pub dropped_rows: u64,
+    pub mended_rows: u64,
+    /// Whether part of the ledger could not be read, so that not all that was sent is known.
+    pub ledger_is_incomplete: bool,
     /// Collections whose damaged row was taken for right, as its model is the one at hand.
     pub kept_collections: Vec<String>,
     /// Chunks embedded anew.
@@ -42,44 +55,67 @@ pub struct Repaired {
 }
 
 /// Makes sure that the database can be opened and read from end to end; where it cannot, builds a
-/// new one from what can be read (with `yes`) and puts the old one aside.
+/// new one from what can be read (with `yes`). The old files are copied aside first, and the new
+/// database takes their place in one step.
 ///
 /// # Errors
-/// Exit code 5 without `yes`, saying what would happen.
+/// Exit code 5 without `yes`, saying what would happen. Whatever else keeps the database from being
+/// opened (no room, no permission, a newer version) is no damage, and is passed on.
 pub fn open(data_dir: &Path, yes: bool, repaired: &mut Repaired) -> anyhow::Result<EmbeddedStore> {
     let log = super::verify_log(data_dir);
     if !log.problems.is_empty() {
         // SQLite throws the rest of a damaged log away as it opens it.
-        repaired.quarantine = Some(put_aside(data_dir, Aside::Copy)?);
+        repaired.quarantine = Some(copy_aside(data_dir)?);
     }
-    if let Ok(store) = EmbeddedStore::open(data_dir)
-        && store.is_sound()
-    {
-        return Ok(store);
+    let why = match EmbeddedStore::open(data_dir) {
+        Ok(store) => match store.soundness()? {
+            None => return Ok(store),
+            Some(problem) => problem,
+        },
+        Err(error) if is_damage(&error) => error.to_string(),
+        Err(error) => return Err(error),
+    };
+    let dir = data_dir.display();
+    if schema_of(data_dir) == Some(1) {
+        return Err(Error::Store(format!(
+            "the database in {dir} is damaged, and of an older version whose rows have no \
+             checksums. Move it away and ingest again; documents sent to a service are sent anew \
+             then, and may be billed twice"
+        ))
+        .into());
     }
     if !yes {
         return Err(Error::Store(format!(
-            "the database in {} is damaged: `squall repair --yes` builds a new one from what can \
-             be read, and keeps the damaged files beside it",
-            data_dir.display()
+            "the database in {dir} is damaged ({why}): `squall repair --yes` builds a new one from \
+             what can be read, and keeps the damaged files beside it"
         ))
         .into());
     }
-    if schema_of(data_dir) == Some(1) {
-        return Err(Error::Store(format!(
-            "the database in {} is damaged, and of an older version whose rows have no checksums; \
-             move it away and ingest again",
-            data_dir.display()
-        ))
-        .into());
+    if repaired.quarantine.is_none() {
+        repaired.quarantine = Some(copy_aside(data_dir)?);
     }
-    let aside = put_aside(data_dir, Aside::Move)?;
-    let damaged = EmbeddedStore::database(Path::new(&aside));
-    let fresh = EmbeddedStore::open(data_dir)?;
-    repaired.dropped_rows += salvage::salvage(&damaged, &fresh)?;
+    let workshop = tempfile::tempdir_in(data_dir)?;
+    let salvaged = salvage::salvage(&EmbeddedStore::database(data_dir), workshop.path())?;
+    repaired.dropped_rows += salvaged.lost;
+    repaired.ledger_is_incomplete = salvaged.ledger_is_incomplete;
     repaired.salvaged = true;
-    repaired.quarantine = Some(aside);
-    Ok(fresh)
+    std::fs::File::open(EmbeddedStore::database(workshop.path()))?.sync_all()?;
+    // A log of the old database must not be taken for one of the new.
+    for name in ["squall.db-wal", "squall.db-shm"] {
+        let _ = std::fs::remove_file(data_dir.join(name));
+    }
+    std::fs::rename(
+        EmbeddedStore::database(workshop.path()),
+        EmbeddedStore::database(data_dir),
+    )?;
+    super::vectors::sync_folder(data_dir)?;
+    EmbeddedStore::accept_lost_writes(data_dir);
+    EmbeddedStore::open(data_dir)
+}
+
+/// Whether the database itself is damaged, as SQLite says.
+fn is_damage(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<Error>(), Some(Error::Damaged(_)))
 }
 
 /// The schema version as the file's header states it (`user_version`, big endian at byte 60).
@@ -93,11 +129,21 @@ fn schema_of(data_dir: &Path) -> Option<u32> {
 }
 
 impl EmbeddedStore {
-    fn is_sound(&self) -> bool {
-        let check = self.db().query_row("PRAGMA integrity_check(1)", [], |row| {
-            row.get::<_, String>(0)
-        });
-        check.is_ok_and(|line| line == "ok")
+    /// The first thing SQLite finds wrong with its file.
+    fn soundness(&self) -> anyhow::Result<Option<String>> {
+        let path = Self::database(&self.data_dir);
+        let check = self
+            .db()
+            .query_row("PRAGMA integrity_check(1)", [], |row| {
+                row.get::<_, String>(0)
+            })
+            .map_err(|error| explain(error.into(), &path));
+        match check {
+            Ok(line) if line == "ok" => Ok(None),
+            Ok(line) => Ok(Some(line)),
+            Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
+            Err(error) => Err(error),
+        }
     }
 
     /// Mends everything in a database that SQLite can read.
@@ -107,14 +153,24 @@ impl EmbeddedStore {
         yes: bool,
         repaired: &mut Repaired,
     ) -> anyhow::Result<()> {
+        let lost = self.lost_writes()?;
+        if lost > 0 && !yes {
+            repaired.left.push(format!(
+                "the latest {lost} writes are missing: --yes takes the store as it is"
+            ));
+            return Ok(());
+        }
+        if lost > 0 {
+            EmbeddedStore::accept_lost_writes(&self.data_dir);
+        }
         self.keep_collections(embedder, yes, repaired)?;
+        self.mend_rows(yes, repaired)?;
         self.drop_unsound(yes, repaired)?;
-        self.drop_damaged_rows(yes, repaired)?;
         for name in self.collection_names()? {
-            let Some(collection) = self.find_collection(&name)? else {
-                continue;
-            };
-            if !self.check_terms(&collection)?.is_empty() {
+            // One whose own row is damaged was reported above.
+            if let Ok(Some(collection)) = self.find_collection(&name)
+                && !self.check_terms(&collection)?.is_empty()
+            {
                 self.reindex(collection.id)?;
                 repaired.reindexed.push(name);
             }
@@ -123,56 +179,77 @@ impl EmbeddedStore {
         let sql = "SELECT count(*) FROM documents";
         let documents = self.db().query_row(sql, [], |row| row.get::<_, i64>(0))?;
         repaired.documents = documents as u64;
-        match self.lost_writes()? {
-            0 => {}
-            _ if yes => self.accept_lost_writes()?,
-            lost => repaired.left.push(format!(
-                "the latest {lost} writes are missing: --yes takes the store as it is"
-            )),
-        }
         Ok(())
     }
 
-    /// A damaged row of a collection would take all its documents along; where it names the model
-    /// at hand, what is wrong can only be its name or its counters.
+    /// A damaged row of a collection would take all its documents along. It is never dropped: where
+    /// the model at hand makes the vectors that are stored, it is the model that belongs there.
     fn keep_collections(
         &self,
         embedder: &dyn Embedder,
         yes: bool,
         repaired: &mut Repaired,
     ) -> anyhow::Result<()> {
-        let condition = format!(
-            "fingerprint = ?1 AND dimension = ?2 AND ({}) IS NOT TRUE",
-            sums::intact("collections", "collections")
-        );
-        let model = crate::ingest::identity(embedder);
-        let values = params![model.fingerprint, model.dimension as i64];
-        let names: Vec<String> = {
+        let damaged: Vec<(i64, String)> = {
             let db = self.db();
-            let mut statement =
-                db.prepare(&format!("SELECT name FROM collections WHERE {condition}"))?;
-            let names = statement.query_map(values, |row| row.get(0))?;
-            names.collect::<Result<_, _>>()?
+            let mut statement = db.prepare(&format!(
+                "SELECT id, name FROM collections c WHERE ({}) IS NOT TRUE OR fingerprint = ''",
+                sums::intact("collections", "c")
+            ))?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<Result<_, _>>()?
         };
-        if yes && !names.is_empty() {
-            self.keep_copy(repaired)?;
-            self.write(|tx| {
-                let sql = format!(
-                    "UPDATE collections SET generation = max(generation, 0) + 1 WHERE {condition}"
-                );
-                Ok(tx.execute(&sql, values)?)
-            })?;
-            repaired.kept_collections = names;
+        let model = crate::ingest::identity(embedder);
+        for (id, name) in damaged {
+            if !yes {
+                let text = format!("the row of collection '{name}' is damaged: --yes mends it");
+                repaired.left.push(text);
+            } else if self.is_made_by(id, embedder)? {
+                self.keep_copy(repaired)?;
+                self.write(|tx| {
+                    Ok(tx.execute(
+                        "UPDATE collections SET model = ?2, fingerprint = ?3, dimension = ?4,
+                             generation = max(generation, 0) + 1 WHERE id = ?1",
+                        params![id, model.name, model.fingerprint, model.dimension as i64],
+                    )?)
+                })?;
+                repaired.kept_collections.push(name);
+            } else {
+                repaired.left.push(format!(
+                    "collection '{name}' was made with another model: name it, `squall --model \
+                     MODEL repair --yes`"
+                ));
+            }
         }
         Ok(())
     }
 
-    /// Takes out documents that cannot be cited from.
+    /// Whether `embedder` makes the vectors that a few chunks of the collection have.
+    fn is_made_by(&self, collection: i64, embedder: &dyn Embedder) -> anyhow::Result<bool> {
+        let samples: Vec<(String, Vec<u8>)> = {
+            let db = self.db();
+            let mut statement = db.prepare(&format!(
+                "SELECT substr(p.text, k.start + 1, k.end - k.start), v.vector
+                 FROM chunks k JOIN vectors v ON v.chunk_id = k.id
+                 JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
+                 WHERE k.collection_id = ?1 AND {} AND {} LIMIT {SAMPLES}",
+                sums::intact("pages", "p"),
+                sums::intact("vectors", "v")
+            ))?;
+            let rows = statement.query_map([collection], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let texts: Vec<&str> = samples.iter().map(|(text, _)| text.as_str()).collect();
+        let vectors = embedder.embed(&texts, Role::Passage)?;
+        Ok(samples.iter().zip(vectors).all(|((_, stored), vector)| {
+            let stored = floats(stored);
+            stored.len() == vector.len() && dot(&stored, &vector) > SAME
+        }))
+    }
+
+    /// Takes out documents whose pages cannot be trusted.
     fn drop_unsound(&self, yes: bool, repaired: &mut Repaired) -> anyhow::Result<()> {
         let documents = unsound(&self.db())?;
-        if documents.is_empty() {
-            return Ok(());
-        }
         if !yes {
             let left = documents.into_iter().map(|document| {
                 format!(
@@ -183,43 +260,66 @@ impl EmbeddedStore {
             repaired.left.extend(left);
             return Ok(());
         }
-        self.keep_copy(repaired)?;
         for document in documents {
-            self.write(|tx| {
-                // The full text may be what is damaged; it is made anew below.
-                let table = terms_table(document.collection);
-                tx.execute_batch(&format!(
-                    "DROP TABLE IF EXISTS {table}; CREATE VIRTUAL TABLE {table} USING {TERMS}"
-                ))?;
-                drop_document(tx, document.collection, document.id)
-            })?;
+            self.keep_copy(repaired)?;
+            let drop = |tx: &Transaction<'_>| drop_document(tx, document.collection, document.id);
+            if self.write(drop).is_err() {
+                // The full text may be what is damaged; it is made anew afterwards.
+                self.reindex(document.collection)?;
+                self.write(drop)?;
+            }
             repaired.dropped.push(document.name);
         }
         Ok(())
     }
 
-    /// Takes out damaged rows that belong to no document: of the ledger, tombstones, vectors.
-    fn drop_damaged_rows(&self, yes: bool, repaired: &mut Repaired) -> anyhow::Result<()> {
-        for (table, _) in sums::TABLES {
+    /// Damaged rows beside documents and collections: a path is kept, to be looked at again by the
+    /// next ingest; a job is kept as lost, which is never sent again unasked; tags, tombstones and
+    /// the like are dropped.
+    fn mend_rows(&self, yes: bool, repaired: &mut Repaired) -> anyhow::Result<()> {
+        for table in [
+            "sources",
+            "jobs",
+            "tags",
+            "tombstones",
+            "state",
+            "job_targets",
+        ] {
             let damaged = format!("({}) IS NOT TRUE", sums::intact(table, table));
-            let count: i64 = self.db().query_row(
-                &format!("SELECT count(*) FROM {table} WHERE {damaged}"),
-                [],
-                |row| row.get(0),
-            )?;
-            // A vector is made anew from its chunk, and a collection without its name is lost.
-            if count == 0 || table == "vectors" {
+            let sql = format!("SELECT count(*) FROM {table} WHERE {damaged}");
+            let count: i64 = self.db().query_row(&sql, [], |row| row.get(0))?;
+            if count == 0 {
                 continue;
             }
             if !yes {
-                let what = format!("{count} damaged of table {table}: --yes drops them");
-                repaired.left.push(what);
+                repaired.left.push(match table {
+                    "jobs" => format!(
+                        "{count} damaged jobs: --yes keeps them as lost, not to be sent again \
+                         without --retry lost"
+                    ),
+                    "sources" => format!("{count} damaged paths: --yes has them looked at again"),
+                    table => format!("{count} damaged of table {table}: --yes drops them"),
+                });
                 continue;
             }
             self.keep_copy(repaired)?;
             self.write(|tx| {
-                let sql = format!("DELETE FROM {table} WHERE {damaged}");
-                repaired.dropped_rows += tx.execute(&sql, [])? as u64;
+                match table {
+                    "sources" => {
+                        let sql = format!("UPDATE sources SET modified = 0 WHERE {damaged}");
+                        repaired.mended_rows += tx.execute(&sql, [])? as u64;
+                    }
+                    "jobs" => {
+                        let (mended, dropped) = mend_jobs(tx, &damaged)?;
+                        repaired.mended_rows += mended;
+                        repaired.dropped_rows += dropped;
+                        repaired.ledger_is_incomplete |= dropped > 0;
+                    }
+                    table => {
+                        let sql = format!("DELETE FROM {table} WHERE {damaged}");
+                        repaired.dropped_rows += tx.execute(&sql, [])? as u64;
+                    }
+                }
                 // The one row that must be there.
                 tx.execute("INSERT OR IGNORE INTO state (id, writes) VALUES (1, 0)", [])?;
                 Ok(())
@@ -244,7 +344,10 @@ impl EmbeddedStore {
         embedder: &dyn Embedder,
         repaired: &mut Repaired,
     ) -> anyhow::Result<()> {
-        let missing = unembedded(&self.db(), &|text| embedder.understands(text))?;
+        let missing = {
+            let model = crate::ingest::identity(embedder);
+            unembedded(&self.db(), &model, &|text| embedder.understands(text))?
+        };
         for batch in missing.chunks(BATCH) {
             let texts: Vec<&str> = batch.iter().map(|chunk| chunk.text.as_str()).collect();
             let vectors = embedder.embed(&texts, Role::Passage)?;
@@ -277,27 +380,38 @@ impl EmbeddedStore {
     }
 }
 
-enum Aside {
-    Copy,
-    Move,
+/// Jobs whose id proves what they are about are kept as lost; how many, and how many were not.
+fn mend_jobs(tx: &Transaction<'_>, damaged: &str) -> anyhow::Result<(u64, u64)> {
+    let mut mended = 0;
+    let rows: Vec<(String, String, String)> = tx
+        .prepare(&format!(
+            "SELECT id, service, hash FROM jobs WHERE {damaged}"
+        ))?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, service, hash) in rows {
+        if job_id(&service, &DocumentId(hash)) == id {
+            tx.execute(
+                "UPDATE jobs SET state = ?2, error = ?3 WHERE id = ?1",
+                params![id, JobState::Lost.as_str(), DAMAGED_JOB],
+            )?;
+            mended += 1;
+        }
+    }
+    let dropped = tx.execute(&format!("DELETE FROM jobs WHERE {damaged}"), [])? as u64;
+    Ok((mended, dropped))
 }
 
-/// Copies or moves the database and its log into a folder of their own.
-fn put_aside(data_dir: &Path, how: Aside) -> anyhow::Result<String> {
+/// Copies the database and its log into a folder of their own.
+fn copy_aside(data_dir: &Path) -> anyhow::Result<String> {
     let folder = quarantine(data_dir)?;
     for name in ["squall.db", "squall.db-wal"] {
         let (from, to) = (data_dir.join(name), folder.join(name));
         if from.exists() {
-            let done = match how {
-                Aside::Copy => std::fs::copy(&from, &to).map(drop),
-                Aside::Move => std::fs::rename(&from, &to),
-            };
-            done.with_context(|| format!("cannot put {} aside", from.display()))?;
+            std::fs::copy(&from, &to)
+                .and_then(|_| std::fs::File::open(&to)?.sync_all())
+                .with_context(|| format!("cannot put a copy of {} aside", from.display()))?;
         }
-    }
-    // Of use only beside the files that were moved.
-    if matches!(how, Aside::Move) {
-        let _ = std::fs::remove_file(data_dir.join("squall.db-shm"));
     }
     Ok(folder.display().to_string())
 }

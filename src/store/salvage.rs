@@ -7,47 +7,94 @@ use std::path::Path;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
+use super::repair::DAMAGED_JOB;
 use super::sqlite::EmbeddedStore;
 use super::sums;
+use crate::document::DocumentId;
+use crate::ledger::{JobState, job_id};
 
 /// Row ids tried one by one between the front and the back part of a table.
 const MOST_TRIED: i64 = 1_000_000;
 
-/// Copies rows from the file at `damaged`; how many that were seen were not whole.
-pub fn salvage(damaged: &Path, fresh: &EmbeddedStore) -> anyhow::Result<u64> {
+/// What could not be read.
+#[derive(Debug, Default)]
+pub struct Salvaged {
+    /// Rows that were seen and were not whole.
+    pub lost: u64,
+    /// Whether rows of the ledger may be among those never seen.
+    pub ledger_is_incomplete: bool,
+}
+
+/// Makes a store in `folder` from what can be read of the database at `damaged`.
+pub fn salvage(damaged: &Path, folder: &Path) -> anyhow::Result<Salvaged> {
+    let fresh = EmbeddedStore::open(folder)?;
     // Read-write, as a log beside it may hold the latest transactions.
     let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     sums::register(&old)?;
-    let mut lost = 0;
+    let mut salvaged = Salvaged::default();
     fresh.unchecked(|new| {
         for (table, columns) in sums::TABLES {
-            lost += copy(&old, new, table, columns);
+            let is_whole = copy(&old, new, table, columns, &mut salvaged.lost);
+            salvaged.ledger_is_incomplete |= table == "jobs" && !is_whole;
         }
+        // Ids that were used are not used again, as far as that can be told.
+        let _ = read(
+            &old,
+            "SELECT name, seq FROM sqlite_sequence",
+            &[],
+            &mut |row| {
+                let sql = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1";
+                let _ = new.execute(sql, params_from_iter(row));
+            },
+        );
         Ok(())
     })?;
     fresh.settle_salvaged()?;
-    Ok(lost)
+    Ok(salvaged)
 }
 
-/// Copies one table as far as it can be read.
-fn copy(old: &Connection, new: &Connection, table: &str, columns: &str) -> u64 {
-    let mut lost = 0;
+/// A row as it may be taken over: whole, or damaged in a way that can be told and does no harm.
+fn usable(table: &str, row: &[Value], is_intact: bool) -> Option<Vec<Value>> {
+    let mut row = row.to_vec();
+    match table {
+        _ if is_intact => {}
+        // What is wrong with it is found out with the model (see repair.rs).
+        "collections" => {}
+        "jobs" => {
+            let text = |index: usize| match &row[index] {
+                Value::Text(text) => text.clone(),
+                _ => String::new(),
+            };
+            if job_id(&text(1), &DocumentId(text(2))) != text(0) {
+                return None;
+            }
+            row[3] = Value::from(JobState::Lost.as_str().to_owned());
+            row[6] = Value::from(DAMAGED_JOB.to_owned());
+        }
+        _ => return None,
+    }
+    Some(row)
+}
+
+/// Copies one table as far as it can be read; whether that was to its end.
+fn copy(old: &Connection, new: &Connection, table: &str, columns: &str, lost: &mut u64) -> bool {
     let mut take = |row: &[Value], is_intact: bool| {
         let places = vec!["?"; row.len()].join(", ");
         let sql = format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})");
-        match is_intact.then(|| new.execute(&sql, params_from_iter(row))) {
+        let usable = usable(table, row, is_intact);
+        match usable.map(|row| new.execute(&sql, params_from_iter(row))) {
             Some(Ok(_)) => {}
-            _ => lost += 1,
+            _ => *lost += 1,
         }
     };
     let intact = sums::intact(table, "t");
     let select = format!("SELECT {columns}, ({intact}) IS TRUE FROM {table} t NOT INDEXED");
     if table == "tags" {
         // Has no row ids; tags are few.
-        let _ = read(old, &select, &[], &mut |row| {
-            take(&row[..row.len() - 1], is_true(row))
-        });
-        return lost;
+        return read(old, &select, &[], &mut |row| {
+            take(&row[..row.len() - 1], is_true(row));
+        })
+        .is_ok();
     }
     let select =
         format!("SELECT {columns}, ({intact}) IS TRUE, t.rowid FROM {table} t NOT INDEXED");
@@ -59,7 +106,7 @@ fn copy(old: &Connection, new: &Connection, table: &str, columns: &str) -> u64 {
     };
     let forward = format!("{select} ORDER BY t.rowid");
     if read(old, &forward, &[], &mut |row| first = pass(row)).is_ok() {
-        return lost;
+        return true;
     }
     let backward = format!("{select} WHERE t.rowid > ?1 ORDER BY t.rowid DESC");
     let _ = read(old, &backward, &[Value::from(first)], &mut |row| {
@@ -72,7 +119,7 @@ fn copy(old: &Connection, new: &Connection, table: &str, columns: &str) -> u64 {
             pass(row);
         });
     }
-    lost
+    false
 }
 
 /// Calls `take` for each row until the end or the first error.
@@ -119,8 +166,13 @@ impl EmbeddedStore {
     /// Documents that are not whole are left to the rest of the repair.
     fn settle_salvaged(&self) -> anyhow::Result<()> {
         self.unchecked(|db| {
+            // Documents whose collection could not be read get one that says so.
             db.execute_batch(
-                "DELETE FROM documents WHERE collection_id NOT IN (SELECT id FROM collections);
+                "INSERT INTO collections
+                     (id, name, uid, model, fingerprint, dimension, generation, created_at)
+                 SELECT DISTINCT collection_id, 'recovered-' || collection_id,
+                     lower(hex(randomblob(8))), '', '', 0, 1, datetime() FROM documents
+                 WHERE collection_id NOT IN (SELECT id FROM collections);
                  DELETE FROM sources WHERE document_id NOT IN (SELECT id FROM documents);
                  DELETE FROM tags WHERE document_id NOT IN (SELECT id FROM documents);
                  DELETE FROM pages WHERE document_id NOT IN (SELECT id FROM documents);

@@ -136,7 +136,6 @@ impl EmbeddedStore {
 
     fn graph_or_warn(&self, collection: &Collection) -> Option<Arc<super::graph::LoadedGraph>> {
         self.graph(collection).unwrap_or_else(|error| {
-            self.forget_graph(&collection.uid);
             tracing::warn!(
                 "the HNSW graph is not used ({error:#}); `squall optimize` makes it anew"
             );
@@ -273,7 +272,7 @@ fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
     })
 }
 
-fn floats(bytes: &[u8]) -> Vec<f32> {
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes
         .chunks_exact(4)
         .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))

@@ -32,6 +32,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The store in a data directory.
 pub struct EmbeddedStore {
     pub(super) data_dir: PathBuf,
+    /// Device and inode of the database when it was opened.
+    identity: Option<(u64, u64)>,
     connection: Mutex<Connection>,
     /// Open vector files and graphs by collection, so that a server maps and loads them once.
     pub(super) vector_files: Mutex<HashMap<i64, Arc<VectorFile>>>,
@@ -45,18 +47,27 @@ impl EmbeddedStore {
     /// Exit code 5 when the directory cannot be written or the database is damaged or newer than
     /// this program.
     pub fn open(data_dir: &Path) -> anyhow::Result<Self> {
+        Self::make_folder(data_dir)?;
+        let path = Self::database(data_dir);
+        let store = Connection::open(&path)
+            .map_err(anyhow::Error::from)
+            .and_then(|connection| Self::prepare(data_dir, connection));
+        store.map_err(|error| explain(error, &path))
+    }
+
+    /// Makes the data directory.
+    ///
+    /// # Errors
+    /// Exit code 5 when it cannot be made.
+    pub fn make_folder(data_dir: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(data_dir).map_err(|error| {
             Error::Store(format!(
                 "cannot create the data directory {}: {error}; choose another with --data-dir or \
                  SQUALL_DATA_DIR",
                 data_dir.display()
             ))
-        })?;
-        let path = Self::database(data_dir);
-        let store = Connection::open(&path)
-            .map_err(anyhow::Error::from)
-            .and_then(|connection| Self::prepare(data_dir, connection));
-        store.map_err(|error| explain(error, &path))
+            .into()
+        })
     }
 
     /// Opens the store to read it, also where nothing can be written.
@@ -128,6 +139,7 @@ impl EmbeddedStore {
 
     fn with(data_dir: &Path, connection: Connection) -> Self {
         Self {
+            identity: identity(data_dir),
             data_dir: data_dir.to_path_buf(),
             connection: Mutex::new(connection),
             vector_files: Mutex::default(),
@@ -153,11 +165,26 @@ impl EmbeddedStore {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&tx)?;
             let writes = mark::count(&tx)?;
+            mark::check(&self.data_dir, writes)?;
+            self.refuse_replaced()?;
             tx.commit()?;
             mark::set(&self.data_dir, writes);
             Ok(value)
         };
         run().map_err(|error| explain(error, &Self::database(&self.data_dir)))
+    }
+
+    /// A repair may have put another database in place while this process ran; what is written to
+    /// the old one would be lost.
+    fn refuse_replaced(&self) -> anyhow::Result<()> {
+        if identity(&self.data_dir) == self.identity {
+            return Ok(());
+        }
+        Err(Error::Store(format!(
+            "{} was replaced while this squall ran; start it again",
+            Self::database(&self.data_dir).display()
+        ))
+        .into())
     }
 
     pub(super) fn find_collection(&self, name: &str) -> anyhow::Result<Option<Collection>> {
@@ -227,6 +254,12 @@ pub(super) fn unique(name: &str) -> String {
 pub(super) const TERMS: &str = "fts5(terms, content='', contentless_delete=1, \
                                 tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")";
 
+fn identity(data_dir: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = std::fs::metadata(EmbeddedStore::database(data_dir)).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
 /// The full-text table of a collection.
 pub(super) fn terms_table(collection: i64) -> String {
     format!("terms_{collection}")
@@ -237,11 +270,13 @@ pub(super) fn find_collection(
     name: &str,
 ) -> anyhow::Result<Option<Collection>> {
     let row = connection
-        .prepare_cached(
-            "SELECT id, name, uid, model, fingerprint, dimension, generation
-             FROM collections WHERE name = ?1",
-        )?
+        .prepare_cached(&format!(
+            "SELECT id, name, uid, model, fingerprint, dimension, generation, {}
+             FROM collections c WHERE name = ?1",
+            sums::intact("collections", "c")
+        ))?
         .query_row([name], |row| {
+            sums::check(row, 7, || format!("the row of collection '{name}'"))?;
             Ok(Collection {
                 id: row.get(0)?,
                 name: row.get(1)?,
@@ -297,7 +332,7 @@ pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
 }
 
 /// Says what an SQLite error means for the user.
-fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
+pub(super) fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
     use rusqlite::ErrorCode;
     let Some(rusqlite::Error::SqliteFailure(cause, _)) = error.downcast_ref::<rusqlite::Error>()
     else {
@@ -308,9 +343,13 @@ fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             format!("the store {path} is busy: another squall is writing; try again")
         }
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => format!(
-            "the store {path} is damaged ({error}); type `squall repair` to see what can be saved"
-        ),
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+            return Error::Damaged(format!(
+                "the store {path} is damaged ({error}); type `squall repair` to see what can be \
+                 saved"
+            ))
+            .into();
+        }
         ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => format!(
             "the store {path} cannot be opened for writing ({error}); check the permissions, or \
              choose another place with --data-dir or SQUALL_DATA_DIR"

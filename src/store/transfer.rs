@@ -7,13 +7,17 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::sqlite::{EmbeddedStore, SCHEMA, SCHEMA_VERSION, TERMS, migrate, terms_table, unique};
-use super::verify::{fill_terms, unsound};
+use super::verify::{fill_terms, rows, unsound};
 use super::{Collection, sums};
 use crate::error::Error;
+use crate::settings::named;
 use crate::usage;
 
 /// `application_id` of the file: "Sqal".
 const APPLICATION: i64 = 0x5371_616c;
+
+/// Ids beyond this would use up those of the store they come into.
+const MOST_IDS: i64 = 1 << 40;
 
 /// What went out or came in.
 #[derive(Debug, Serialize)]
@@ -38,7 +42,7 @@ impl EmbeddedStore {
         if file.exists() && !force {
             return Err(usage!("{} exists already; --force replaces it", file.display()).into());
         }
-        self.refuse_damage(&collection)?;
+        self.refuse_damage()?;
         let absolute = std::path::absolute(file)?;
         let folder = absolute.parent().context("the file has no folder")?;
         let target = tempfile::NamedTempFile::new_in(folder)
@@ -66,15 +70,22 @@ impl EmbeddedStore {
     pub fn import(&self, file: &Path, name: Option<&str>) -> anyhow::Result<Transferred> {
         // A copy, as it may have to be brought to this version's schema.
         let copy = tempfile::NamedTempFile::new_in(&self.data_dir)?;
-        std::fs::copy(file, copy.path())
+        let mut original = std::fs::File::open(file)
+            .and_then(|open| match open.metadata()?.is_file() {
+                true => Ok(open),
+                false => Err(std::io::Error::other("not a file")),
+            })
             .map_err(|error| usage!("cannot read {}: {error}", file.display()))?;
+        std::io::copy(&mut original, &mut copy.as_file())
+            .with_context(|| format!("cannot copy it into {}", self.data_dir.display()))?;
         let found = inspect(copy.path()).map_err(|problem| {
             usage!(
                 "{} is not a whole export of squall: {problem:#}",
                 file.display()
             )
         })?;
-        let name = name.unwrap_or(&found);
+        let name = named(name.unwrap_or(&found).to_owned())?;
+        let name = name.as_str();
         let counts = self.attached(copy.path(), |store| store.write(|tx| copy_in(tx, name)))?;
         Ok(transferred(name, file, counts))
     }
@@ -92,14 +103,14 @@ impl EmbeddedStore {
         done
     }
 
-    fn refuse_damage(&self, collection: &Collection) -> anyhow::Result<()> {
-        let damaged = unsound(&self.db())?
-            .into_iter()
-            .find(|document| document.collection == collection.id);
-        match damaged {
-            Some(document) => Err(Error::Store(format!(
-                "{} is damaged in the store; type `squall repair` first",
-                document.name
+    /// Copying a damaged row would give it the checksum of what it is now.
+    fn refuse_damage(&self) -> anyhow::Result<()> {
+        let db = self.db();
+        let mut problems = rows(&db)?;
+        problems.extend(unsound(&db)?.into_iter().map(|document| document.name));
+        match problems.first() {
+            Some(problem) => Err(Error::Store(format!(
+                "the store is damaged ({problem}); type `squall repair` first"
             ))
             .into()),
             None => Ok(()),
@@ -140,14 +151,16 @@ fn inspect(path: &Path) -> anyhow::Result<String> {
     migrate(&mut db)?;
     let structure: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     anyhow::ensure!(structure == "ok", "{structure}");
-    for (table, _) in sums::TABLES {
-        let sql = format!(
-            "SELECT 1 FROM {table} t WHERE ({}) IS NOT TRUE",
-            sums::intact(table, "t")
-        );
-        let damaged = db.prepare(&sql)?.exists([])?;
-        anyhow::ensure!(!damaged, "a row of {table} is damaged");
-    }
+    let damaged = rows(&db)?;
+    anyhow::ensure!(damaged.is_empty(), "{}", damaged.join(", "));
+    let is_odd = db
+        .prepare(&format!(
+            "SELECT 1 FROM documents WHERE id NOT BETWEEN 0 AND {MOST_IDS}
+             UNION SELECT 1 FROM chunks WHERE id NOT BETWEEN 0 AND {MOST_IDS}
+             UNION SELECT 1 FROM vectors v, collections c WHERE length(v.vector) <> 4 * c.dimension"
+        ))?
+        .exists([])?;
+    anyhow::ensure!(!is_odd, "its numbers are not those squall writes");
     anyhow::ensure!(unsound(&db)?.is_empty(), "a document in it is not whole");
     let name = db.query_row("SELECT name FROM collections", [], |row| row.get(0));
     name.optional()?.context("it holds no collection")
@@ -243,12 +256,16 @@ fn copy_in(db: &Connection, name: &str) -> anyhow::Result<[usize; 3]> {
         "INSERT INTO main.vectors (chunk_id, vector) SELECT chunk_id + ?1, vector FROM other.vectors",
         [chunks_used],
     )?;
-    // What this machine's own ledger says of a job counts for more.
+    // What this machine's own ledger says of a job counts for more, unless it says nothing.
     let jobs = db.execute(
-        "INSERT OR IGNORE INTO main.jobs (id, service, hash, state, remote_id, attempts, error,
+        "INSERT INTO main.jobs (id, service, hash, state, remote_id, attempts, error,
              size, pages, created_at, updated_at)
          SELECT id, service, hash, state, remote_id, attempts, error, size, pages, created_at,
-             updated_at FROM other.jobs",
+             updated_at FROM other.jobs WHERE true
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, remote_id = excluded.remote_id,
+             attempts = excluded.attempts, error = excluded.error, pages = excluded.pages,
+             updated_at = excluded.updated_at
+         WHERE jobs.state = 'queued' AND jobs.remote_id IS NULL",
         [],
     )?;
     db.execute(

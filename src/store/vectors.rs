@@ -23,6 +23,8 @@ pub struct VectorFile {
     map: Mmap,
     dimension: usize,
     count: usize,
+    /// The header's checksum, which tells two files apart.
+    pub seal: [u8; 32],
     /// The collection's generation when the file was made.
     pub generation: i64,
     /// Chunks up to this id are in the file, or were gone when it was made.
@@ -58,6 +60,7 @@ impl VectorFile {
             count: u64::from_le_bytes(array(head, 16)) as usize,
             generation: i64::from_le_bytes(array(head, 24)),
             covers: i64::from_le_bytes(array(head, 32)),
+            seal: *hash.as_bytes(),
             map,
         };
         let head = &opened.map[..HEADER];

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::sqlite::{EmbeddedStore, terms_table};
 use super::vectors::VectorFile;
-use super::{Collection, sums, wal};
+use super::{Collection, ModelIdentity, sums, wal};
 use crate::terms::terms;
 
 /// Problems listed for one check; there may be a million.
@@ -40,9 +40,13 @@ pub fn log(data_dir: &Path) -> Finding {
 }
 
 impl EmbeddedStore {
-    /// Checks the database and every derived file. `understands` says whether the model reads a
-    /// page's text, and so whether its chunks must have vectors.
-    pub fn verify(&self, understands: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    /// Checks the database and every derived file. `understands` says whether `model` reads a page's
+    /// text, and so whether its chunks must have vectors; collections of other models are not asked.
+    pub fn verify(
+        &self,
+        model: &ModelIdentity,
+        understands: &dyn Fn(&str) -> bool,
+    ) -> Vec<Finding> {
         let structure = Finding::of("database", structure(&self.db()));
         let is_sound = structure.problems.is_empty();
         let mut findings = vec![structure];
@@ -52,7 +56,10 @@ impl EmbeddedStore {
             findings.push(Finding::of("rows", rows(&self.db())));
             findings.push(Finding::of("documents", documents(&self.db())));
             findings.push(Finding::of("full text", self.each(Self::check_terms)));
-            findings.push(Finding::of("vectors", vectors(&self.db(), understands)));
+            findings.push(Finding::of(
+                "vectors",
+                vectors(&self.db(), model, understands),
+            ));
             findings.push(Finding::of(
                 "vector files",
                 self.each(Self::check_vector_file),
@@ -200,7 +207,7 @@ fn structure(db: &Connection) -> anyhow::Result<Vec<String>> {
 }
 
 /// Rows that are not as they were written.
-fn rows(db: &Connection) -> anyhow::Result<Vec<String>> {
+pub(super) fn rows(db: &Connection) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
     for (table, _) in sums::TABLES {
         let sql = format!(
@@ -232,7 +239,7 @@ pub(super) struct Unsound {
     pub name: String,
 }
 
-/// Documents with damaged rows, without the pages and chunks they must have, without a path, or
+/// Documents with a damaged row, page or chunk, without the pages and chunks they must have, without a path, or
 /// with a chunk beyond its page: no citation into them can be trusted.
 pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
     let damaged = |table: &str, column: &str| {
@@ -245,7 +252,7 @@ pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
         "SELECT d.collection_id, d.id, coalesce(
              (SELECT min(path) FROM sources s WHERE s.document_id = d.id), substr(d.hash, 1, 12))
          FROM documents d
-         WHERE ({}) IS NOT TRUE {} {} {} {}
+         WHERE ({}) IS NOT TRUE {} {}
            OR NOT EXISTS (SELECT 1 FROM sources s WHERE s.document_id = d.id)
            OR d.pages <> (SELECT count(*) FROM pages p WHERE p.document_id = d.id)
            OR d.chunks <> (SELECT count(*) FROM chunks k WHERE k.document_id = d.id)
@@ -257,8 +264,6 @@ pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
         sums::intact("documents", "d"),
         damaged("pages", "document_id"),
         damaged("chunks", "document_id"),
-        damaged("tags", "document_id"),
-        damaged("sources", "document_id"),
     );
     let mut statement = db.prepare(&sql)?;
     let found = statement.query_map([], |row| {
@@ -272,8 +277,12 @@ pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
 }
 
 /// Chunks whose vector is missing or wrong.
-fn vectors(db: &Connection, understands: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<String>> {
-    let lacking = unembedded(db, understands)?.len();
+fn vectors(
+    db: &Connection,
+    model: &ModelIdentity,
+    understands: &dyn Fn(&str) -> bool,
+) -> anyhow::Result<Vec<String>> {
+    let lacking = unembedded(db, model, understands)?.len();
     let text = format!("{lacking} chunks lack the vector they should have");
     Ok((lacking > 0).then_some(text).into_iter().collect())
 }
@@ -288,6 +297,7 @@ pub(super) struct Unembedded {
 /// right length.
 pub(super) fn unembedded(
     db: &Connection,
+    model: &ModelIdentity,
     understands: &dyn Fn(&str) -> bool,
 ) -> anyhow::Result<Vec<Unembedded>> {
     let mut pages = db.prepare(&format!(
@@ -295,11 +305,12 @@ pub(super) fn unembedded(
          FROM chunks k
          JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
          JOIN collections c ON c.id = k.collection_id
-         LEFT JOIN vectors v ON v.chunk_id = k.id",
+         LEFT JOIN vectors v ON v.chunk_id = k.id
+         WHERE c.fingerprint = ?1",
         sums::intact("vectors", "v")
     ))?;
     let mut found = Vec::new();
-    let mut rows = pages.query([])?;
+    let mut rows = pages.query([&model.fingerprint])?;
     while let Some(row) = rows.next()? {
         let is_intact: bool = row.get(6)?;
         let is_good = match row.get_ref(4)?.as_blob_or_null()? {

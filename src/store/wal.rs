@@ -41,7 +41,7 @@ fn examine(log: &[u8]) -> Option<String> {
         return Some("its header is damaged".into());
     }
     let salt = &log[16..24];
-    let mut broken = None;
+    let (mut broken, mut lost) = (None, false);
     for (index, frame) in (1..).zip(log[HEADER..].chunks_exact(FRAME_HEADER + page)) {
         if broken.is_none() {
             sums = checksum(sums, &frame[..8], big_endian);
@@ -61,8 +61,13 @@ fn examine(log: &[u8]) -> Option<String> {
             None => broken = Some(index),
             Some(_) => {}
         }
+        // What a transaction that never ended left behind has no frame that ends it.
+        let is_commit = word(frame, 4) != 0;
+        lost |= broken.is_some() && is_commit && (is_of_this_log || broken == Some(index));
     }
-    broken.map(|frame| format!("frame {frame} is damaged; what was written after it is lost"))
+    broken
+        .filter(|_| lost)
+        .map(|frame| format!("frame {frame} is damaged; what was written after it is lost"))
 }
 
 /// Whether any frame beyond number `index` (from 1) belongs to this log.

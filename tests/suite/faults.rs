@@ -73,7 +73,7 @@ fn upload_cases() -> Vec<Case> {
             "none",
         ));
     }
-    for status in [408, 425, 429, 500, 501, 503] {
+    for status in [408, 425, 429, 500, 503] {
         let mut case = case(
             &status.to_string(),
             Reply::status(status, "no"),
@@ -84,7 +84,7 @@ fn upload_cases() -> Vec<Case> {
         case.uploads = TRIES + 1;
         cases.push(case);
     }
-    for status in [502, 504] {
+    for status in [501, 502, 504, 520, 524] {
         let name = status.to_string();
         cases.push(case(
             &name,

@@ -15,13 +15,10 @@ use hayro_interpret::{
 
 use super::MAX_TEXT;
 use super::layout::{Piece, compose};
-use super::read::too_much_text;
+use super::read::{limit_pages, too_much_text};
 use super::verdict::{Looks, is_legible, judge};
 use crate::document::{Page, Parsed, Verdict};
 use crate::parse::ParseError;
-
-/// Books have thousands of pages, bombs have millions.
-const MAX_PAGES: usize = 100_000;
 
 /// Whether a PDF header stands in the first kilobyte, where readers accept it.
 pub fn is_pdf(bytes: &[u8]) -> bool {
@@ -41,15 +38,7 @@ pub fn parse(bytes: Vec<u8>) -> Result<Parsed, ParseError> {
     if pdf.pages().is_empty() {
         return Err(ParseError::document("the PDF has no pages"));
     }
-    if pdf.pages().len() > MAX_PAGES {
-        return Err(ParseError::unreadable_here(
-            format!(
-                "the PDF has {} pages, the limit is {MAX_PAGES}",
-                pdf.pages().len()
-            ),
-            "split it",
-        ));
-    }
+    limit_pages(pdf.pages().len())?;
     let mut pages = extract(&pdf)?;
     if pages.iter().any(|page| page.verdict == Verdict::Garbled) {
         second_opinion(&bytes, &mut pages);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EXTENSIONS, MAX_TEXT, pdf, plain};
+use super::{EXTENSIONS, MAX_PAGES, MAX_TEXT, pdf, plain};
 use crate::document::{DocumentId, Parsed};
 use crate::parse::ParseError;
 
@@ -94,6 +94,7 @@ fn parse(file: &Path) -> Result<Answer, ParseError> {
     let bytes = bytes(file)?;
     let document_id = id(&bytes);
     let parsed = pages(file, bytes)?;
+    limit_pages(parsed.pages.len())?;
     let text: usize = parsed.pages.iter().map(|page| page.text.len()).sum();
     if text > MAX_TEXT {
         return Err(too_much_text());
@@ -102,6 +103,17 @@ fn parse(file: &Path) -> Result<Answer, ParseError> {
         document_id,
         parsed,
     })
+}
+
+/// Refuses a document beyond [`MAX_PAGES`].
+pub fn limit_pages(pages: usize) -> Result<(), ParseError> {
+    if pages <= MAX_PAGES {
+        return Ok(());
+    }
+    Err(ParseError::unreadable_here(
+        format!("has {pages} pages, the limit is {MAX_PAGES}"),
+        "split it",
+    ))
 }
 
 /// The error for a document beyond [`MAX_TEXT`].

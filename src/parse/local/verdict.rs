@@ -55,8 +55,11 @@ pub fn is_legible(text: &str) -> bool {
     }
     let cids: usize = text
         .match_indices("(cid:")
-        .filter_map(|(at, _)| text[at..].find(')'))
-        .map(|length| length + 1)
+        .map(|(at, start)| (start.len(), &text[at + start.len()..]))
+        .filter_map(|(start, rest)| {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            (digits > 0 && rest[digits..].starts_with(')')).then_some(start + digits + 1)
+        })
         .sum();
     all > 0 && (broken + cids) * BROKEN_SHARE <= all
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use reqwest::multipart::Part;
@@ -31,8 +31,13 @@ pub struct Body {
 }
 
 impl Body {
-    /// Opens `file` to send it under `name`.
-    pub async fn open(file: &Path, name: &str, document: &DocumentId) -> Result<Self, Fault> {
+    /// Opens `file` to send it under `name`; `gone` counts the bytes as the connection takes them.
+    pub async fn open(
+        file: &Path,
+        name: &str,
+        document: &DocumentId,
+        gone: Arc<AtomicU64>,
+    ) -> Result<Self, Fault> {
         let open = tokio::fs::File::open(file).await.map_err(Fault::File)?;
         let length = open.metadata().await.map_err(Fault::File)?.len();
         let changed = Arc::new(AtomicBool::new(false));
@@ -41,6 +46,7 @@ impl Body {
         let pieces = whole_or_not(pieces, document.clone(), Arc::clone(&changed));
         let pieces = pieces.inspect(move |piece| {
             if let Ok(piece) = piece {
+                gone.fetch_add(piece.len() as u64, SeqCst);
                 sender.send_modify(|sent| *sent += piece.len() as u64);
             }
         });

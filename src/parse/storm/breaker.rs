@@ -44,6 +44,11 @@ impl Breaker {
         refusal(&self.state().no_answers)
     }
 
+    /// Forgets everything, for a new run.
+    pub fn reset(&self) {
+        *self.state() = State::default();
+    }
+
     /// The service took a document.
     pub fn accepted(&self) {
         let mut state = self.state();
@@ -75,6 +80,7 @@ impl Breaker {
     pub fn refused(&self, why: &str) {
         let mut state = self.state();
         state.refused += 1;
+        state.last_answer = Some(Instant::now());
         if state.refused >= MOST_REFUSED {
             let reason = format!("the service refused {MOST_REFUSED} documents in a row ({why})");
             state.no_uploads.get_or_insert(reason);

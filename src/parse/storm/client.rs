@@ -1,7 +1,8 @@
 //! HTTP to the service: streaming upload, poll, and what each fault means.
 
 use std::path::Path;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -126,17 +127,18 @@ impl Client {
         Ok(Reach { api })
     }
 
-    /// Streams a file to the service under `name`; `progress` hears how many bytes have gone. The
-    /// file is not sent whole unless it is `document`.
+    /// Streams a file to the service under `name`; `progress` hears how many bytes have gone,
+    /// and `gone` counts them. The file is not sent whole unless it is `document`.
     pub async fn upload(
         &self,
         api: Api,
         file: &Path,
         name: &str,
         document: &DocumentId,
+        gone: &Arc<AtomicU64>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Progress, Fault> {
-        let body = Body::open(file, name, document).await?;
+        let body = Body::open(file, name, document, Arc::clone(gone)).await?;
         let mut form = Form::new().part("file", body.part);
         if api == Api::V2 {
             form = form.text("deleteOriginFile", "true");
@@ -274,7 +276,12 @@ async fn refused(response: Response) -> Fault {
 async fn text(response: Response) -> Result<String, String> {
     let mut bytes = Vec::new();
     let mut stream = response.bytes_stream();
-    while let Some(piece) = stream.next().await {
+    loop {
+        let silence = |_| format!("no sign of life for {} s", STALL_TIMEOUT.as_secs());
+        let next = tokio::time::timeout(STALL_TIMEOUT, stream.next());
+        let Some(piece) = next.await.map_err(silence)? else {
+            break;
+        };
         bytes.extend_from_slice(&piece.map_err(|error| root_cause(&error))?);
         if bytes.len() > MAX_ANSWER {
             return Err(format!("the answer is larger than {} MB", MAX_ANSWER >> 20));

@@ -47,12 +47,13 @@ impl Fault {
         match self {
             Fault::AnswerLost(_) => true,
             Fault::Unreadable { upload, .. } => *upload,
-            // A gateway says this also when the service has the file but was slow to answer.
+            // A gateway says such things also when the service has the file but was slow to answer.
             Fault::Status { status, upload, .. } => {
                 *upload
-                    && matches!(
+                    && status.is_server_error()
+                    && !matches!(
                         *status,
-                        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
+                        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE
                     )
             }
             _ => false,
@@ -78,9 +79,10 @@ impl Fault {
         }
     }
 
-    /// Whether another try may succeed.
+    /// Whether another try may succeed, and cannot be a second upload.
     fn heals(&self) -> bool {
         match self {
+            fault if fault.answer_lost() => false,
             Fault::Unreachable { .. } | Fault::Broken(_) => true,
             Fault::Status { status, .. } => {
                 status.is_server_error()
@@ -175,7 +177,7 @@ impl Backoff {
             } => *asked,
             _ => doubled.min(self.policy.cap).mul_f64(jitter()),
         };
-        (self.start.elapsed() + pause <= self.policy.total).then_some(pause)
+        (self.start.elapsed().saturating_add(pause) <= self.policy.total).then_some(pause)
     }
 }
 
