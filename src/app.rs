@@ -100,6 +100,8 @@ pub fn make_data_dir(settings: &Settings) -> anyhow::Result<()> {
 
 /// The store for a command that writes: made if it is not there.
 pub fn store(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
+    // One that is gone, and was there, is not made anew without a word.
+    EmbeddedStore::exists(&settings.data_dir)?;
     Ok(Arc::new(EmbeddedStore::open(&settings.data_dir)?))
 }
 

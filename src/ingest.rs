@@ -15,7 +15,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use event::{Event, FailedDocument, Observer, Summary};
+pub use event::{BadlyRead, Event, FailedDocument, Observer, Summary};
 pub use parsing::Budget;
 pub use prune::prune;
 

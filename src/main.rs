@@ -1,5 +1,7 @@
 //! Parse the arguments, start logging, run, exit.
 
+use std::io::IsTerminal as _;
+
 use clap::Parser as _;
 use squall::cli::Cli;
 use squall::error::{Exit, exit_of, is_broken_pipe};
@@ -37,6 +39,7 @@ fn start_logging(verbose: u8, quiet: bool) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false)
         .init();

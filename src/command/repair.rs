@@ -9,7 +9,9 @@ use crate::settings::Settings;
 use crate::store::{Repaired, Store as _, open_to_repair};
 
 pub fn run(args: cli::Repair, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
-    app::must_exist(settings)?;
+    if !args.yes {
+        app::must_exist(settings)?;
+    }
     let _turn = ingest::lock(settings)?;
     let embedder = app::embedder(settings)?;
     let mut repaired = Repaired::default();

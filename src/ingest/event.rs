@@ -50,6 +50,8 @@ pub enum Event {
         empty_pages: usize,
         garbled_pages: usize,
         failed_pages: usize,
+        /// Numbers of the empty, garbled and failed ones.
+        bad_pages: Vec<u32>,
         chunks: usize,
         /// Who made the pages: `local`, or the service's base URL.
         parser: String,
@@ -118,6 +120,31 @@ pub trait Observer: Send + Sync {
     fn finish(&self);
 }
 
+/// A document with pages that cannot be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BadlyRead {
+    pub path: String,
+    pub pages: Vec<u32>,
+}
+
+impl BadlyRead {
+    /// The pages in words: `page 2`, `pages 1, 3, 4`, the first ten of many.
+    pub fn pages(&self) -> String {
+        const MOST: usize = 10;
+        let numbers: Vec<String> = self.pages.iter().take(MOST).map(u32::to_string).collect();
+        let word = if self.pages.len() == 1 {
+            "page"
+        } else {
+            "pages"
+        };
+        let more = match self.pages.len().saturating_sub(MOST) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{word} {}{more}", numbers.join(", "))
+    }
+}
+
 /// A document that has no pages, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailedDocument {
@@ -163,8 +190,9 @@ pub struct Summary {
     pub unembedded_chunks: u64,
     /// Documents stored without any text, which no question can find.
     pub without_text: Vec<String>,
-    /// Documents with pages that are empty, garbled or unreadable.
+    /// Documents with pages that are empty, garbled or unreadable, and which pages.
     pub with_bad_pages: u64,
+    pub badly_read: Vec<BadlyRead>,
     /// Documents read anew by the service because the local parser could not read them well.
     pub escalated: u64,
     /// Documents that should have been, and why they were not.

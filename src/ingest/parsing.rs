@@ -11,6 +11,7 @@ use super::{Fresh, Halt, Run, lock};
 use crate::document::Parsed;
 use crate::ledger::{Job, JobState, job_id};
 use crate::parse::{Outcome, ParseError, Parser, Step, Work};
+use crate::text::count;
 
 /// The most one run may send away; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -274,13 +275,16 @@ async fn admit(run: &Run, fresh: &Fresh) -> Result<(), ParseError> {
     let bytes = fresh.source.size;
     if let Some(most) = most_bytes.filter(|most| spent.bytes + bytes > *most) {
         return Err(ParseError::Withheld(format!(
-            "its {bytes} bytes would pass --max-bytes {most}"
+            "it has {bytes} bytes, and only {} of --max-bytes {most} are left",
+            most.saturating_sub(spent.bytes)
         )));
     }
     match (most_pages, pages) {
         (Some(most), Some(pages)) if spent.pages + pages > most => {
             return Err(ParseError::Withheld(format!(
-                "its {pages} pages would pass --max-pages {most}"
+                "it has {}, and only {} of --max-pages {most} are left",
+                count(pages, "page"),
+                most.saturating_sub(spent.pages)
             )));
         }
         (Some(_), None) => {
@@ -325,8 +329,16 @@ async fn would_send(run: &Arc<Run>, fresh: &Fresh) -> Result<bool, ParseError> {
     if store.parsed(id, service, remote.version())?.is_some() {
         return Ok(false);
     }
-    if !remote.would_send(store.job(&job_id(service, id))?.as_ref()) {
-        return Ok(false);
+    let job = store.job(&job_id(service, id))?;
+    if !remote.would_send(job.as_ref()) {
+        return match job {
+            Some(job) if job.remote_id.is_none() => Err(ParseError::Withheld(format!(
+                "{} before ({}); --retry sends it again",
+                job.state.as_str(),
+                job.error.unwrap_or_default()
+            ))),
+            _ => Ok(false),
+        };
     }
     if parsers.first.is_remote() {
         return Ok(true);

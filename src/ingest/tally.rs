@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use super::event::{Event, FailedDocument, Observer, PendingJob, Summary};
+use super::event::{BadlyRead, Event, FailedDocument, Observer, PendingJob, Summary};
 use super::parsing::Spent;
 use super::{Parts, Plan, lock};
 use crate::document::{Source, Verdict};
@@ -56,6 +56,7 @@ impl Tally {
         summary.failed.sort_by(|a, b| a.path.cmp(&b.path));
         summary.not_escalated.sort_by(|a, b| a.path.cmp(&b.path));
         summary.without_text.sort();
+        summary.badly_read.sort_by(|a, b| a.path.cmp(&b.path));
         summary
     }
 
@@ -125,6 +126,8 @@ impl Tally {
             with(Verdict::Failed),
         );
         let blank = with(Verdict::Blank);
+        let bad = pages.iter().filter(|page| page.verdict.is_bad());
+        let bad_pages: Vec<u32> = bad.map(|page| page.number).collect();
         let source = entry.sources.first();
         let path = source.map_or_else(String::new, |source| source.path.clone());
         let event = Event::Indexed {
@@ -134,6 +137,7 @@ impl Tally {
             empty_pages: empty,
             garbled_pages: garbled,
             failed_pages: failed,
+            bad_pages: bad_pages.clone(),
             chunks: entry.chunks.len(),
             parser: entry.service.clone(),
             replaced,
@@ -147,9 +151,13 @@ impl Tally {
             summary.garbled_pages += garbled as u64;
             summary.failed_pages += failed as u64;
             summary.chunks += entry.chunks.len() as u64;
-            summary.with_bad_pages += u64::from(empty + garbled + failed > 0);
             if entry.chunks.is_empty() {
-                summary.without_text.push(path);
+                summary.without_text.push(path.clone());
+            }
+            if !bad_pages.is_empty() {
+                summary.with_bad_pages += 1;
+                let pages = bad_pages;
+                summary.badly_read.push(BadlyRead { path, pages });
             }
             let unembedded = entry.chunks.iter().filter(|chunk| chunk.vector.is_none());
             summary.unembedded_chunks += unembedded.count() as u64;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Check, OptimizeReport, RemoveReport, Report, StatusReport};
 use crate::document::Answer;
-use crate::ingest::Summary;
+use crate::ingest::{BadlyRead, Summary};
 use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Repaired, Transferred};
 use crate::text::{count, one_line};
 
@@ -83,7 +83,13 @@ fn ingest(summary: &Summary, out: &mut dyn Write) -> Result<()> {
         (summary.unsupported, "of other kinds"),
         (summary.pruned, "pruned"),
         (summary.pending, "left at the service"),
-        (summary.parked, "left for the next run"),
+        (
+            summary.parked,
+            match summary.interrupted {
+                true => "and all that was not looked at yet left for the next run",
+                false => "left for the next run",
+            },
+        ),
         (summary.failed.len() as u64, "failed"),
     ];
     for (number, word) in further.iter().filter(|(number, _)| *number > 0) {
@@ -126,13 +132,18 @@ fn pages_to_mind(summary: &Summary, out: &mut dyn Write) -> Result<()> {
     }
     if summary.with_bad_pages > 0 && summary.parser == crate::parse::local::SERVICE {
         let documents = count(summary.with_bad_pages, "document");
-        match summary.escalation {
-            Some(_) => {}
-            None => writeln!(
+        if summary.escalation.is_none() {
+            writeln!(
                 out,
                 "{documents} might read better at the service: --parser auto --escalate sends them"
-            )?,
+            )?;
         }
+        let reasons: Vec<String> = summary.badly_read.iter().map(BadlyRead::pages).collect();
+        let rows = summary.badly_read.iter().zip(&reasons);
+        let rows: Vec<_> = rows
+            .map(|(row, pages)| (row.path.as_str(), Some(pages.as_str())))
+            .collect();
+        listed("reads badly", rows.into_iter(), out)?;
     }
     listed(
         "in, but without any text to find",
@@ -313,7 +324,7 @@ fn job(row: &JobRow, out: &mut dyn Write) -> Result<()> {
         crate::ledger::JobState::Lost => {
             writeln!(out, "    squall ingest --retry lost PATH sends it again")
         }
-        state if state.is_failure() && row.job.remote_id.is_some() => {
+        state if state.is_failure() && row.job.service != crate::parse::local::SERVICE => {
             writeln!(out, "    squall ingest --retry failed PATH sends it again")
         }
         _ => Ok(()),
@@ -399,8 +410,15 @@ fn repaired(report: &Repaired, out: &mut dyn Write) -> Result<()> {
     for name in &report.reindexed {
         writeln!(out, "made the full text of '{name}' anew")?;
     }
+    if report.accepted_lost_writes > 0 {
+        let writes = count(report.accepted_lost_writes, "write");
+        writeln!(out, "took the store as it is, without its latest {writes}")?;
+    }
     if report.left.is_empty() {
-        writeln!(out, "made the vector files and graphs anew")?;
+        writeln!(
+            out,
+            "vector files and graphs are made anew; all else is well"
+        )?;
     }
     if let Some(folder) = &report.quarantine {
         writeln!(out, "what was there before is in {folder}")?;

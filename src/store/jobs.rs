@@ -91,9 +91,12 @@ impl EmbeddedStore {
     pub(super) fn save_target(&self, job: &str, target: &Target) -> anyhow::Result<()> {
         let json = serde_json::to_string(target)?;
         self.write(|tx| {
-            // A path wants the pages of its latest bytes only.
+            // A path wants the pages of its latest bytes only, by whoever is paid to make them.
             tx.execute(
-                "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2 AND job_id <> ?3",
+                "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2 AND job_id <> ?3
+                 AND job_id NOT IN (SELECT id FROM jobs WHERE remote_id IS NOT NULL
+                     AND state IN ('submitted', 'processing')
+                     AND hash = (SELECT hash FROM jobs WHERE id = ?3))",
                 params![target.collection, target.source.path, job],
             )?;
             tx.prepare_cached(

@@ -36,6 +36,11 @@ fn get(data_dir: &Path) -> Option<i64> {
     (sum == seal(writes)).then_some(writes)
 }
 
+/// Whether a database was written to here, as far as the mark tells.
+pub fn is_set(data_dir: &Path) -> bool {
+    get(data_dir).is_some_and(|writes| writes > 0)
+}
+
 fn seal(writes: i64) -> String {
     blake3::hash(&writes.to_le_bytes()).to_hex()[..16].to_owned()
 }
@@ -55,10 +60,11 @@ pub fn check(data_dir: &Path, writes: i64) -> anyhow::Result<()> {
 
 fn lost_error(data_dir: &Path, lost: i64) -> anyhow::Error {
     Error::Store(format!(
-        "the store in {} has lost its latest {lost} writes (its log was cut off, or an older copy \
+        "the store in {} has lost its latest {} (its log was cut off, or an older copy \
          was put in its place); what was sent to a service since may not be in the ledger. \
          `squall repair --yes` takes it as it is",
-        data_dir.display()
+        data_dir.display(),
+        crate::text::count(lost as u64, "write")
     ))
     .into()
 }
@@ -74,6 +80,14 @@ impl EmbeddedStore {
             .optional()?
             .unwrap_or(0);
         Ok((mark - writes).max(0))
+    }
+
+    /// Whether the mark is gone though the database was written to: then what is missing cannot be
+    /// told.
+    pub(super) fn lacks_mark(&self) -> anyhow::Result<bool> {
+        let sql = "SELECT writes > 0 FROM state";
+        let written: Option<bool> = self.db().query_row(sql, [], |row| row.get(0)).optional()?;
+        Ok(get(&self.data_dir).is_none() && written == Some(true))
     }
 
     /// Takes the database as it is for right.

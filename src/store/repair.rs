@@ -17,6 +17,7 @@ use crate::document::DocumentId;
 use crate::embed::{Embedder, Role};
 use crate::error::Error;
 use crate::ledger::{JobState, job_id};
+use crate::text::count;
 
 /// Chunks embedded between two commits.
 const BATCH: usize = 64;
@@ -42,6 +43,8 @@ pub struct Repaired {
     /// Damaged rows that were taken out, and those that were kept in a form that does no harm.
     pub dropped_rows: u64,
     pub mended_rows: u64,
+    /// Writes that are missing from the store, which is taken as it is from now on.
+    pub accepted_lost_writes: u64,
     /// Whether part of the ledger could not be read, so that not all that was sent is known.
     pub ledger_is_incomplete: bool,
     /// Collections whose damaged row was taken for right, as its model is the one at hand.
@@ -62,6 +65,12 @@ pub struct Repaired {
 /// Exit code 5 without `yes`, saying what would happen. Whatever else keeps the database from being
 /// opened (no room, no permission, a newer version) is no damage, and is passed on.
 pub fn open(data_dir: &Path, yes: bool, repaired: &mut Repaired) -> anyhow::Result<EmbeddedStore> {
+    if yes && EmbeddedStore::exists(data_dir).is_err() {
+        // There is nothing left to mend; what was sent is not known any more.
+        EmbeddedStore::accept_lost_writes(data_dir);
+        repaired.ledger_is_incomplete = true;
+        return EmbeddedStore::open(data_dir);
+    }
     let log = super::verify_log(data_dir);
     if !log.problems.is_empty() {
         // SQLite throws the rest of a damaged log away as it opens it.
@@ -156,12 +165,18 @@ impl EmbeddedStore {
         let lost = self.lost_writes()?;
         if lost > 0 && !yes {
             repaired.left.push(format!(
-                "the latest {lost} writes are missing: --yes takes the store as it is"
+                "the latest {} missing: --yes takes the store as it is",
+                count(lost as u64, "write")
             ));
             return Ok(());
         }
         if lost > 0 {
             EmbeddedStore::accept_lost_writes(&self.data_dir);
+            repaired.accepted_lost_writes = lost as u64;
+        }
+        if lost > 0 || self.lacks_mark()? {
+            // Any write sets the mark.
+            self.write(|_| Ok(()))?;
         }
         self.keep_collections(embedder, yes, repaired)?;
         self.mend_rows(yes, repaired)?;

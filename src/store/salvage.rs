@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, OpenFlags, Statement, params_from_iter};
 
 use super::repair::DAMAGED_JOB;
 use super::sqlite::EmbeddedStore;
@@ -14,7 +14,7 @@ use crate::document::DocumentId;
 use crate::ledger::{JobState, job_id};
 
 /// Row ids tried one by one between the front and the back part of a table.
-const MOST_TRIED: i64 = 1_000_000;
+const MOST_TRIED: i64 = 100_000;
 
 /// What could not be read.
 #[derive(Debug, Default)]
@@ -31,6 +31,8 @@ pub fn salvage(damaged: &Path, folder: &Path) -> anyhow::Result<Salvaged> {
     // Read-write, as a log beside it may hold the latest transactions.
     let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     sums::register(&old)?;
+    // SQLite reads a file that was cut short only for those who say they know what they do.
+    let _ = old.pragma_update(None, "writable_schema", true);
     let mut salvaged = Salvaged::default();
     fresh.unchecked(|new| {
         for (table, columns) in sums::TABLES {
@@ -45,6 +47,7 @@ pub fn salvage(damaged: &Path, folder: &Path) -> anyhow::Result<Salvaged> {
             &mut |row| {
                 let sql = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1";
                 let _ = new.execute(sql, params_from_iter(row));
+                true
             },
         );
         Ok(())
@@ -93,6 +96,7 @@ fn copy(old: &Connection, new: &Connection, table: &str, columns: &str, lost: &m
         // Has no row ids; tags are few.
         return read(old, &select, &[], &mut |row| {
             take(&row[..row.len() - 1], is_true(row));
+            true
         })
         .is_ok();
     }
@@ -104,37 +108,60 @@ fn copy(old: &Connection, new: &Connection, table: &str, columns: &str, lost: &m
         take(&row[..end], is_true(&row[..=end]));
         integer(&row[end + 1])
     };
+    // A damaged tree can lead in circles: ids must go on rising, or falling.
     let forward = format!("{select} ORDER BY t.rowid");
-    if read(old, &forward, &[], &mut |row| first = pass(row)).is_ok() {
+    let mut rises = true;
+    let whole = read(old, &forward, &[], &mut |row| {
+        let id = pass(row);
+        rises = id > first;
+        first = id.max(first);
+        rises
+    });
+    if whole.is_ok() && rises {
         return true;
     }
     let backward = format!("{select} WHERE t.rowid > ?1 ORDER BY t.rowid DESC");
     let _ = read(old, &backward, &[Value::from(first)], &mut |row| {
-        last = pass(row)
+        let id = pass(row);
+        let falls = id < last;
+        last = id.min(last);
+        falls
     });
-    let between = first.saturating_add(1).max(1)..last.min(first.max(0).saturating_add(MOST_TRIED));
-    let single = format!("{select} WHERE t.rowid = ?1");
-    for id in between {
-        let _ = read(old, &single, &[Value::from(id)], &mut |row| {
-            pass(row);
-        });
+    let from = first.saturating_add(1).max(1);
+    let to = last.min(from.saturating_add(MOST_TRIED));
+    if let Ok(mut single) = old.prepare(&format!("{select} WHERE t.rowid = ?1")) {
+        for id in from..to {
+            let _ = each(&mut single, &[Value::from(id)], &mut |row| {
+                pass(row);
+                true
+            });
+        }
     }
     false
 }
 
-/// Calls `take` for each row until the end or the first error.
+/// Calls `take` for each row until the end, the first error, or `false`.
 fn read(
     db: &Connection,
     sql: &str,
     values: &[Value],
-    take: &mut dyn FnMut(&[Value]),
+    take: &mut dyn FnMut(&[Value]) -> bool,
 ) -> rusqlite::Result<()> {
-    let mut statement = db.prepare(sql)?;
+    each(&mut db.prepare(sql)?, values, take)
+}
+
+fn each(
+    statement: &mut Statement<'_>,
+    values: &[Value],
+    take: &mut dyn FnMut(&[Value]) -> bool,
+) -> rusqlite::Result<()> {
     let width = statement.column_count();
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
         let values = (0..width).map(|index| row.get(index));
-        take(&values.collect::<Result<Vec<Value>, _>>()?);
+        if !take(&values.collect::<Result<Vec<Value>, _>>()?) {
+            break;
+        }
     }
     Ok(())
 }

@@ -111,12 +111,27 @@ impl EmbeddedStore {
     /// Whether there is a store in `data_dir`.
     ///
     /// # Errors
-    /// Exit code 5 when that cannot be told.
+    /// Exit code 5 when that cannot be told, and when there was one that is gone.
     pub fn exists(data_dir: &Path) -> anyhow::Result<bool> {
         let path = Self::database(data_dir);
-        path.try_exists().map_err(|error| {
-            Error::Store(format!("cannot look at {}: {error}", path.display())).into()
-        })
+        let is_there = match std::fs::metadata(&path) {
+            Ok(meta) => meta.len() > 0,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => {
+                return Err(
+                    Error::Store(format!("cannot look at {}: {error}", path.display())).into(),
+                );
+            }
+        };
+        if !is_there && mark::is_set(data_dir) {
+            return Err(Error::Store(format!(
+                "{} is gone or empty, though there was one: put it back, or begin anew with \
+                 `squall repair --yes`",
+                path.display()
+            ))
+            .into());
+        }
+        Ok(is_there)
     }
 
     /// Where the database of a data directory is.

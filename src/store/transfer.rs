@@ -58,7 +58,9 @@ impl EmbeddedStore {
         });
         let counts = done.with_context(|| format!("cannot write {}", file.display()))?;
         target.as_file().sync_all()?;
-        target.persist(&absolute)?;
+        target
+            .persist(&absolute)
+            .map_err(|error| usage!("cannot write {}: {}", file.display(), error.error))?;
         super::vectors::sync_folder(folder)?;
         Ok(transferred(&collection.name, file, counts))
     }

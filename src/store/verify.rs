@@ -9,6 +9,7 @@ use super::sqlite::{EmbeddedStore, terms_table};
 use super::vectors::VectorFile;
 use super::{Collection, ModelIdentity, sums, wal};
 use crate::terms::terms;
+use crate::text::count;
 
 /// Problems listed for one check; there may be a million.
 const MOST: usize = 100;
@@ -71,8 +72,14 @@ impl EmbeddedStore {
 
     fn check_mark(&self) -> anyhow::Result<Vec<String>> {
         let lost = self.lost_writes()?;
-        let problem = format!("the latest {lost} are missing");
-        Ok((lost > 0).then_some(problem).into_iter().collect())
+        let mut problems = Vec::new();
+        if lost > 0 {
+            problems.push(format!("{} missing", count(lost as u64, "write")));
+        }
+        if self.lacks_mark()? {
+            problems.push("squall.mark is gone: whether any are missing cannot be told".into());
+        }
+        Ok(problems)
     }
 
     /// Runs a check on every collection.
@@ -283,7 +290,10 @@ fn vectors(
     understands: &dyn Fn(&str) -> bool,
 ) -> anyhow::Result<Vec<String>> {
     let lacking = unembedded(db, model, understands)?.len();
-    let text = format!("{lacking} chunks lack the vector they should have");
+    let text = format!(
+        "no vector, though there should be one: {}",
+        count(lacking as u64, "chunk")
+    );
     Ok((lacking > 0).then_some(text).into_iter().collect())
 }
 

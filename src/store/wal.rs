@@ -107,6 +107,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_rolled_back_transaction_left_behind_is_no_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = rusqlite::Connection::open(dir.path().join("x.db")).unwrap();
+        db.pragma_update(None, "journal_mode", "WAL").unwrap();
+        db.pragma_update(None, "cache_size", 5).unwrap();
+        db.execute_batch(
+            "CREATE TABLE t (x);
+             BEGIN;
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+             INSERT INTO t SELECT randomblob(4000) FROM n;
+             ROLLBACK;
+             INSERT INTO t VALUES (1);",
+        )
+        .unwrap();
+        let log = std::fs::read(dir.path().join("x.db-wal")).unwrap();
+        assert!(log.len() > 100 * 4096, "the transaction did not spill");
+        assert_eq!(examine(&log), None);
+    }
+
+    #[test]
     fn any_flipped_byte_is_noticed_and_a_torn_end_is_not() {
         let log = log();
         assert_eq!(examine(&log), None);

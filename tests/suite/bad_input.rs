@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::ingest::demo;
-use crate::support::Home;
+use crate::support::{Home, fixture};
 
 #[track_caller]
 fn complains(home: &Home, args: &[&str], code: i32, words: &str) {
@@ -236,8 +236,11 @@ fn an_unreadable_file_fails_alone() {
 
 #[test]
 fn another_model_is_refused_with_the_way_out() {
-    let home = demo();
+    let home = Home::new();
+    std::fs::create_dir_all(home.data_dir()).unwrap();
     let database = home.data_dir().join("squall.db");
+    // Its rows have no checksums yet, so that one can be changed by hand.
+    std::fs::copy(fixture("stores/schema-1.db"), &database).unwrap();
     let db = rusqlite::Connection::open(database).unwrap();
     db.execute(
         "UPDATE collections SET fingerprint = 'other/1', model = 'other'",

@@ -200,7 +200,7 @@ fn budgets_hold_back_what_would_pass_them() {
         .collect();
     assert!(
         said.iter()
-            .any(|why| why.contains("3 pages would pass --max-pages 5")),
+            .any(|why| why.contains("3 pages, and only 1 of --max-pages 5")),
         "{said:?}"
     );
     assert!(

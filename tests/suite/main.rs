@@ -15,6 +15,7 @@ mod escalate;
 mod faults;
 mod golden;
 mod ingest;
+mod mend;
 mod query;
 mod room;
 mod serve;

@@ -1,10 +1,9 @@
 //! Stores of earlier versions, and collections that move as one file.
 
-use std::path::Path;
-
 use rusqlite::Connection;
 
 use crate::ingest::demo;
+use crate::mend::spoil;
 use crate::support::{Home, fixture};
 
 #[test]
@@ -98,19 +97,6 @@ fn an_exported_collection_comes_back_whole() {
     assert_eq!(listing(&home, "default"), listing(&third, "default"));
 }
 
-/// Changes a letter wherever `text` stands in a file, which SQLite itself does not notice.
-fn spoil(path: &Path, text: &str) {
-    let mut bytes = std::fs::read(path).unwrap();
-    let places: Vec<usize> = (0..bytes.len() - text.len())
-        .filter(|&at| bytes[at..].starts_with(text.as_bytes()))
-        .collect();
-    assert!(!places.is_empty());
-    for at in places {
-        bytes[at] ^= 1;
-    }
-    std::fs::write(path, bytes).unwrap();
-}
-
 #[test]
 fn what_is_no_export_is_refused() {
     let home = demo();
@@ -129,26 +115,5 @@ fn what_is_no_export_is_refused() {
     spoil(&path, "Halvorsen");
     let ran = home.run(&["import", "all.squall", "-c", "x"]).expect(2);
     assert!(ran.stderr.contains("damaged"), "{}", ran.stderr);
-    home.run(&["verify"]).expect(0);
-}
-
-#[test]
-fn a_letter_changed_in_the_database_is_never_quoted() {
-    let home = demo();
-    let path = home.data_dir().join("squall.db");
-    spoil(&path, "Halvorsen");
-    let ran = home.run(&["query", "who approved the budget?"]).expect(5);
-    assert!(ran.stderr.contains("squall repair"), "{}", ran.stderr);
-    let verified = home.json(&["verify"], 5);
-    assert_eq!(verified[0]["healthy"], false);
-    let left = home.run(&["repair"]).expect(5);
-    assert!(left.stdout.contains("--yes drops it"), "{}", left.stdout);
-    home.run(&["repair", "--yes"]).expect(0);
-    let summary = home.json(&["ingest", "docs"], 0).pop().unwrap();
-    assert_eq!(
-        summary["indexed"], 2,
-        "only the two that name her are read anew"
-    );
-    home.run(&["query", "who approved the budget?"]).expect(0);
     home.run(&["verify"]).expect(0);
 }

@@ -123,9 +123,14 @@ impl Cage {
                     "saving it anew in its own program often helps",
                 )
             }
-            Death::Crashed { signal, last_words }
-                if last_words.contains("memory allocation") || *signal == Some(SIGKILL) =>
-            {
+            Death::Crashed {
+                signal: Some(SIGKILL),
+                ..
+            } => ParseError::unreadable_here(
+                "the parser process was killed (signal 9), perhaps for want of memory",
+                "run the same command again",
+            ),
+            Death::Crashed { last_words, .. } if last_words.contains("memory allocation") => {
                 ParseError::unreadable_here(
                     format!(
                         "reading it takes more memory than {} MB",

@@ -245,6 +245,7 @@ mod tests {
         let asked = |seconds| status(503, Some(Duration::from_secs(seconds)));
         assert!(backoff().next(&asked(599)).is_some());
         assert!(backoff().next(&asked(601)).is_none());
+        assert!(backoff().next(&asked(u64::MAX)).is_none());
         assert!(backoff().next(&status(402, None)).is_none());
         assert!(!status(402, None).is_about_document());
     }
