@@ -108,6 +108,7 @@ impl EmbeddedStore {
         let Some(collection) = self.find_collection(&collection.name)? else {
             return Ok(Refreshed::default());
         };
+        self.sweep();
         let file = self.vector_file(&collection);
         let covers = file.as_ref().map_or(0, |file| file.covers);
         let (chunks, late) = self.lag(&collection, covers)?;
@@ -129,6 +130,24 @@ impl EmbeddedStore {
             self.bury(&collection)?;
         }
         Ok(refreshed)
+    }
+
+    /// Removes what processes that were killed left half written. Whoever refreshes has the writer
+    /// lock, so nobody is writing such a file now.
+    fn sweep(&self) {
+        let vectors = self.data_dir.join("vectors");
+        let graphs = self.data_dir.join("graphs");
+        for folder in [&self.data_dir, &vectors, &graphs] {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(".tmp") {
+                    // What cannot be removed is in nobody's way.
+                    let _ = match entry.path().is_dir() {
+                        true => std::fs::remove_dir_all(entry.path()),
+                        false => std::fs::remove_file(entry.path()),
+                    };
+                }
+            }
+        }
     }
 
     /// Builds the graph where it lags too far; whether it did. Small collections have none.

@@ -3,6 +3,8 @@
 //! better. It is written after each commit and not synced, so it may lag behind the database but
 //! never runs ahead of it.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _};
@@ -22,10 +24,29 @@ pub fn count(tx: &Connection) -> anyhow::Result<i64> {
 
 /// Writes the mark. That it cannot be written is no reason to fail: the data is safe already.
 pub fn set(data_dir: &Path, writes: i64) {
-    let text = format!("{writes} {}\n", seal(writes));
-    if let Err(error) = std::fs::write(path(data_dir), text) {
+    // Always as long, and written over what is there in one call: a process that is killed leaves
+    // one mark or the other.
+    let text = format!("{writes:020} {}\n", seal(writes));
+    let written = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path(data_dir))
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    if let Err(error) = written {
         tracing::debug!("the mark was not written: {error}");
     }
+}
+
+/// Makes the mark of a database nothing was written to yet, so that a missing one tells something.
+pub fn begin(data_dir: &Path, db: &Connection) -> rusqlite::Result<()> {
+    let writes: Option<i64> = db
+        .query_row("SELECT writes FROM state", [], |row| row.get(0))
+        .optional()?;
+    if writes == Some(0) && get(data_dir).is_none() {
+        set(data_dir, 0);
+    }
+    Ok(())
 }
 
 /// The mark, if there is one that reads.

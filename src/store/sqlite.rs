@@ -149,6 +149,7 @@ impl EmbeddedStore {
         sums::register(&connection)?;
         migrate(&mut connection)?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        mark::begin(data_dir, &connection)?;
         Ok(Self::with(data_dir, connection))
     }
 
