@@ -18,7 +18,7 @@ use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Refreshed, Repai
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Report {
-    Ingest(Summary),
+    Ingest(Box<Summary>),
     Answer(Answer),
     /// A question in a stream that was not taken.
     Refusal {

@@ -70,7 +70,7 @@ pub fn finish(summary: Summary, printer: &Printer) -> anyhow::Result<Exit> {
         true => Exit::Done,
         false => Exit::Partial,
     };
-    printer.print(&Report::Ingest(summary))?;
+    printer.print(&Report::Ingest(Box::new(summary)))?;
     match trouble {
         // The summary says how to go on.
         Some(Error::Interrupted) => Ok(Exit::Interrupted),
