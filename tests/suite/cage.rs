@@ -127,7 +127,10 @@ fn a_parser_process_has_nothing_but_its_pipes_and_no_token() {
     // Beyond the three pipes at most the document, while it is read.
     let open = wait_for("the parser process to be at work", || {
         let limits = std::fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
-        let is_confined = limits.contains("Max core file size        0 ");
+        // Set by the process itself, after it has closed what it inherited.
+        let is_confined = limits.lines().any(|line| {
+            line.starts_with("Max file size") && line.split_whitespace().nth(3) == Some("0")
+        });
         let open = std::fs::read_dir(format!("/proc/{worker}/fd")).unwrap();
         let targets = open.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
         is_confined.then(|| targets.collect::<Vec<_>>())
