@@ -70,6 +70,8 @@ fn hanging(home: &Home) -> (std::process::Child, u32) {
     home.copy("bombs/forms.pdf");
     let child = home.spawn(&mut home.command(&["ingest", "docs", "--timeout", "60s"]));
     let worker = wait_for("a parser process", || children(child.id()).first().copied());
+    // Past its birth, when it is still a copy of its parent.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     (child, worker)
 }
 
