@@ -32,7 +32,13 @@ impl WriterLock {
             .create(true)
             .append(true)
             .open(&path)
-            .with_context(|| format!("cannot write to {}", path.display()))?;
+            .map_err(|error| {
+                Error::Store(format!(
+                    "{} cannot be opened for writing ({error}); check the permissions, or choose \
+                     another place with --data-dir or SQUALL_DATA_DIR",
+                    path.display()
+                ))
+            })?;
         let start = Instant::now();
         let mut waiting = Some(waiting);
         loop {
