@@ -34,8 +34,13 @@ pub struct Spent {
 /// Parses up to `concurrency` documents at once until the queue ends or the run is stopped.
 pub async fn run(run: &Arc<Run>, mut queue: mpsc::Receiver<Fresh>, done: mpsc::Sender<Ready>) {
     let mut tasks = JoinSet::new();
+    // A rehearsal that parses nothing is quick, and lists documents in their order.
+    let concurrency = match run.plan.dry_run && run.parts.parsers.escalation.is_none() {
+        true => 1,
+        false => run.plan.concurrency,
+    };
     loop {
-        while tasks.len() >= run.plan.concurrency {
+        while tasks.len() >= concurrency {
             run.joined(tasks.join_next().await);
         }
         let fresh = tokio::select! {
