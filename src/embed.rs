@@ -5,6 +5,7 @@ mod bert;
 mod builtin;
 mod folder;
 mod tokenize;
+mod unigram;
 
 use std::path::Path;
 
@@ -36,9 +37,14 @@ pub trait Embedder: Send + Sync {
     fn embed(&self, texts: &[&str], role: Role) -> anyhow::Result<Vec<Vec<f32>>>;
 }
 
-/// The built-in model: nothing to download, nothing is read until the first text.
+/// The built-in English model: nothing to download, nothing is read until the first text.
 pub fn minilm() -> BertEmbedder {
-    BertEmbedder::new(Box::new(builtin::MiniLm))
+    BertEmbedder::new(Box::new(&*builtin::MINILM))
+}
+
+/// The built-in model for Korean and English.
+pub fn multilingual() -> BertEmbedder {
+    BertEmbedder::new(Box::new(&*builtin::MULTILINGUAL))
 }
 
 /// A model folder in Hugging Face layout.

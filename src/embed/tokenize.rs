@@ -1,4 +1,5 @@
-//! Tokenizers: WordPiece from a plain vocabulary (no JSON to parse), or a `tokenizer.json`.
+//! Tokenizers: WordPiece or unigram from a plain vocabulary (no JSON to parse), or a
+//! `tokenizer.json`.
 
 use std::path::Path;
 
@@ -9,9 +10,12 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
 
+use super::unigram::Unigram;
+
 /// A tokenizer without padding or truncation of its own.
-pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+pub enum Tokenizer {
+    Library(Box<tokenizers::Tokenizer>),
+    Unigram(Unigram),
 }
 
 impl Tokenizer {
@@ -39,7 +43,12 @@ impl Tokenizer {
             .map_err(|error| anyhow!("{error}"))?
             .with_pre_tokenizer(Some(BertPreTokenizer))
             .with_post_processor(Some(ends));
-        Ok(Self { inner })
+        Ok(Self::Library(Box::new(inner)))
+    }
+
+    /// SentencePiece's unigram model from `vocabulary`, a piece and its score a line.
+    pub fn unigram(vocabulary: &'static str) -> anyhow::Result<Self> {
+        Ok(Self::Unigram(Unigram::new(vocabulary)?))
     }
 
     /// A `tokenizer.json`; the truncation and padding baked into it are switched off.
@@ -51,13 +60,16 @@ impl Tokenizer {
             .with_truncation(None)
             .map_err(|error| anyhow!("{error}"))?
             .with_padding(None);
-        Ok(Self { inner })
+        Ok(Self::Library(Box::new(inner)))
     }
 
     /// Ids with special tokens; past `max_tokens` the text is cut and its last special token kept.
     pub fn ids(&self, text: &str, max_tokens: usize) -> anyhow::Result<Vec<u32>> {
-        let encoding = self
-            .inner
+        let library = match self {
+            Self::Library(library) => library,
+            Self::Unigram(unigram) => return Ok(unigram.ids(text, max_tokens)),
+        };
+        let encoding = library
             .encode_fast(text, true)
             .map_err(|error| anyhow!("cannot tokenize: {error}"))?;
         let ids = encoding.get_ids();
@@ -72,8 +84,11 @@ impl Tokenizer {
 
     /// Tokens of `text` without special ones.
     pub fn count(&self, text: &str) -> usize {
-        self.inner
-            .encode_fast(text, false)
-            .map_or(text.len(), |encoding| encoding.len())
+        match self {
+            Self::Library(library) => library
+                .encode_fast(text, false)
+                .map_or(text.len(), |encoding| encoding.len()),
+            Self::Unigram(unigram) => unigram.count(text),
+        }
     }
 }
