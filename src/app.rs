@@ -1,10 +1,9 @@
 //! Chooses the implementations: the only place that names concrete parsers, embedders and stores.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::embed::{self, BertEmbedder};
+use crate::embed::Models;
 use crate::error::Error;
 use crate::ingest::Parsers;
 use crate::ledger::Retry;
@@ -19,13 +18,9 @@ use crate::usage;
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(120);
 const STORM_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The encoder the settings name.
-pub fn embedder(settings: &Settings) -> anyhow::Result<Arc<BertEmbedder>> {
-    Ok(Arc::new(match settings.model.as_str() {
-        "minilm" => embed::minilm(),
-        "multilingual" => embed::multilingual(),
-        folder => embed::from_folder(Path::new(folder))?,
-    }))
+/// The encoders at hand, and the one the settings name.
+pub fn models(settings: &Settings) -> anyhow::Result<Models> {
+    Models::new(&settings.model)
 }
 
 /// The parsers the settings name.

@@ -1,10 +1,12 @@
 //! One question to one answer: checked, retrieved, answered. What `query` and `serve` share.
 
+use std::sync::Arc;
+
 use crate::answer::answer;
 use crate::document::{Answer, Filter};
-use crate::embed::Embedder;
+use crate::embed::{Embedder, Models};
 use crate::error::Error;
-use crate::ingest::identity;
+use crate::ingest::model_of;
 use crate::retrieve::retrieve;
 use crate::settings::IndexChoice;
 use crate::store::{Collection, Store};
@@ -63,15 +65,16 @@ pub fn check_question(question: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The collection to ask, embedded with the model at hand.
+/// The collection to ask, and the model it was embedded with.
 ///
 /// # Errors
-/// A usage error when there is none of that name, or it was made with another model.
+/// A usage error when there is none of that name, or it was made with a model that is not the one
+/// asked for, or not at hand.
 pub fn collection_to_ask(
     store: &dyn Store,
     name: &str,
-    embedder: &dyn Embedder,
-) -> anyhow::Result<Collection> {
+    models: &Models,
+) -> anyhow::Result<(Collection, Arc<dyn Embedder>)> {
     let Some(found) = store.collection(name)? else {
         let names: Vec<String> = store
             .collections()?
@@ -89,6 +92,6 @@ pub fn collection_to_ask(
         }
         .into());
     };
-    found.check(&identity(embedder))?;
-    Ok(found)
+    let embedder = model_of(models, &found)?;
+    Ok((found, embedder))
 }

@@ -40,7 +40,8 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub config: Option<PathBuf>,
-    /// Sentence encoder: `minilm` (built in) or a Hugging Face model folder
+    /// Sentence encoder: `minilm` (English), `multilingual` (Korean and English), or a model folder
+    /// in Hugging Face layout [default: auto, by the script of the first documents]
     #[arg(
         long,
         global = true,

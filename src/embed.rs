@@ -4,12 +4,14 @@
 mod bert;
 mod builtin;
 mod folder;
+mod models;
 mod tokenize;
 mod unigram;
 
 use std::path::Path;
 
 pub use bert::BertEmbedder;
+pub use models::Models;
 
 /// Whether a text is a question or a passage; some models want to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use index::index_pages;
 pub use event::{BadlyRead, Event, FailedDocument, Observer, Summary};
 pub use parsing::Budget;
 pub use prune::prune;
@@ -22,12 +23,13 @@ pub use prune::prune;
 use self::index::{Indexer, Ready};
 use self::tally::Tally;
 use crate::document::{DocumentId, Source, Tags};
-use crate::embed::Embedder;
+use crate::embed::{Embedder, Models};
 use crate::error::Error;
 use crate::ledger::{Job, JobState, Target, job_id};
 use crate::parse::Parser;
 use crate::source::Selection;
 use crate::store::{Collection, ModelIdentity, Store};
+use crate::usage;
 
 /// Documents that may wait between two stages.
 const QUEUE: usize = 4;
@@ -66,7 +68,7 @@ impl Parsers {
 #[derive(Clone)]
 pub struct Parts {
     pub parsers: Parsers,
-    pub embedder: Arc<dyn Embedder>,
+    pub models: Models,
     pub store: Arc<dyn Store>,
     pub observer: Arc<dyn Observer>,
     pub stop: CancellationToken,
@@ -106,16 +108,35 @@ pub fn identity(embedder: &dyn Embedder) -> ModelIdentity {
     }
 }
 
+/// The model `collection` was embedded with.
+///
+/// # Errors
+/// A usage error when the user named another one, or it is not at hand.
+pub fn model_of(models: &Models, collection: &Collection) -> anyhow::Result<Arc<dyn Embedder>> {
+    if let Some(asked) = models.asked() {
+        collection.check(&identity(&**asked))?;
+    }
+    let mut all = models.all().into_iter();
+    let found = all.find(|model| identity(&**model).fingerprint == collection.model.fingerprint);
+    found.ok_or_else(|| {
+        usage!(
+            "collection '{}' was embedded with {} ({}), which is not at hand; name its folder with \
+             --model, or make the collection anew with `squall reembed`",
+            collection.name,
+            collection.model.name,
+            collection.model.fingerprint
+        )
+        .into()
+    })
+}
+
 /// Takes documents in and reports what became of each.
 ///
 /// A document that fails is counted and reported; an error ends the run: a store that cannot be
 /// written, a model that does not fit the collection, or settings that make no sense.
 pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Summary> {
     let start = Instant::now();
-    let collection = match plan.dry_run {
-        false => Some(open(parts, plan)?),
-        true => None,
-    };
+    let embedder = known_model(parts, plan)?;
     for parser in std::iter::once(&parts.parsers.first).chain(&parts.parsers.escalation) {
         parser.begin();
     }
@@ -123,7 +144,7 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
         parts: parts.clone(),
         plan: plan.clone(),
         claimed: Mutex::default(),
-        tally: Tally::new(Arc::clone(&parts.observer)),
+        tally: Tally::new(Arc::clone(&parts.observer), embedder.as_deref()),
         spent: Mutex::default(),
         halted: Mutex::default(),
     });
@@ -134,14 +155,15 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
         tokio::task::spawn_blocking(move || intake::run(&run, input, &to_parse))
     };
     let indexing = {
-        let indexer = Indexer::new(Arc::clone(&run));
+        let indexer = Indexer::new(Arc::clone(&run), embedder);
         tokio::task::spawn_blocking(move || indexer.run(index_queue))
     };
     parsing::run(&run, parse_queue, to_index).await;
     intake.await??;
     indexing.await??;
-    if let Some(collection) = collection
+    if !plan.dry_run
         && !parts.stop.is_cancelled()
+        && let Some(collection) = parts.store.collection(&plan.collection)?
     {
         refresh(parts, plan, collection).await?;
     }
@@ -166,10 +188,17 @@ async fn refresh(parts: &Parts, plan: &Plan, collection: Collection) -> anyhow::
     Ok(())
 }
 
-fn open(parts: &Parts, plan: &Plan) -> anyhow::Result<Collection> {
-    parts
-        .store
-        .open_collection(&plan.collection, &identity(&*parts.embedder))
+/// The model of the collection, where it is known before the first document is read: the
+/// collection is there, or the user named one. It is made in that case.
+fn known_model(parts: &Parts, plan: &Plan) -> anyhow::Result<Option<Arc<dyn Embedder>>> {
+    if let Some(collection) = parts.store.collection(&plan.collection)? {
+        return model_of(&parts.models, &collection).map(Some);
+    }
+    if let (Some(asked), false) = (parts.models.asked(), plan.dry_run) {
+        let model = identity(&**asked);
+        parts.store.open_collection(&plan.collection, &model)?;
+    }
+    Ok(parts.models.asked().cloned())
 }
 
 /// A file whose bytes are not in the collection yet.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use worker::work;
 
 use crate::document::SCHEMA;
-use crate::embed::Embedder;
+use crate::embed::Models;
 use crate::error::Error;
 use crate::ingest::{Budget, Observer, Parsers};
 use crate::settings::Settings;
@@ -32,7 +32,7 @@ const UPLOAD_ROOT: &str = "upload";
 pub struct State {
     settings: Settings,
     parsers: Parsers,
-    embedder: Arc<dyn Embedder>,
+    models: Models,
     store: Arc<dyn Store>,
     observer: Arc<dyn Observer>,
     /// What may still be sent away while this server runs.
@@ -47,7 +47,7 @@ impl State {
     pub fn new(
         settings: Settings,
         parsers: Parsers,
-        embedder: Arc<dyn Embedder>,
+        models: Models,
         store: Arc<dyn Store>,
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
@@ -60,7 +60,7 @@ impl State {
             budget,
             settings,
             parsers,
-            embedder,
+            models,
             store,
             observer,
             stop,

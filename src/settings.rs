@@ -136,7 +136,7 @@ impl Layer {
 pub struct Settings {
     pub data_dir: PathBuf,
     pub collection: String,
-    /// `minilm`, or a folder in Hugging Face layout.
+    /// `auto`, `minilm`, `multilingual`, or a folder in Hugging Face layout.
     pub model: String,
     pub parser: ParserChoice,
     /// With [`ParserChoice::Auto`]: whether what is read badly here may go to Storm.
@@ -222,7 +222,7 @@ impl Settings {
                 usage!("no home directory is known, set --data-dir or SQUALL_DATA_DIR")
             })?,
             collection: named(layer.collection.unwrap_or_else(|| "default".into()))?,
-            model: layer.model.unwrap_or_else(|| "minilm".into()),
+            model: layer.model.unwrap_or_else(|| "auto".into()),
             parser,
             escalate: parser == ParserChoice::Auto && layer.escalate.unwrap_or(false),
             parser_memory: parser_memory(layer.parser_memory)?,

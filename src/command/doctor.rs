@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::block_on;
 use crate::app;
-use crate::embed::{Embedder as _, Role};
+use crate::embed::Role;
 use crate::error::Exit;
 use crate::present::{Check, Printer, Report};
 use crate::settings::Settings;
@@ -76,7 +76,7 @@ fn store(settings: &Settings) -> Check {
 
 fn model(settings: &Settings) -> Check {
     let embed = || -> anyhow::Result<String> {
-        let embedder = app::embedder(settings)?;
+        let (embedder, _) = app::models(settings)?.choose([]);
         let start = std::time::Instant::now();
         embedder.embed(&["a short sentence to try the model"], Role::Query)?;
         Ok(format!(

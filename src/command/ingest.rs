@@ -18,7 +18,7 @@ use crate::store::{Store, WriterLock};
 pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let selection = selection(&args)?;
     let parsers = app::parsers(settings, args.retry, args.detach)?;
-    let embedder = app::embedder(settings)?;
+    let models = app::models(settings)?;
     // The lock first: a repair that has it may put another database in place.
     let _turn = match args.dry_run {
         false => Some(lock(settings)?),
@@ -43,7 +43,7 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
     };
     let parts = Parts {
         parsers,
-        embedder,
+        models,
         store,
         observer: printer.observer(),
         stop: CancellationToken::new(),

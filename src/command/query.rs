@@ -16,9 +16,10 @@ pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::
         check_question(&args.question)?;
     }
     let store = app::existing_store(settings)?;
-    let embedder = app::embedder(settings)?;
+    let models = app::models(settings)?;
+    let (collection, embedder) = collection_to_ask(&*store, &settings.collection, &models)?;
     let asker = Asker {
-        collection: collection_to_ask(&*store, &settings.collection, &*embedder)?,
+        collection,
         store: &*store,
         embedder: &*embedder,
         filter: filter(&args.scope)?,

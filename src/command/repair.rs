@@ -13,10 +13,10 @@ pub fn run(args: cli::Repair, settings: &Settings, printer: &Printer) -> anyhow:
         app::must_exist(settings)?;
     }
     let _turn = ingest::lock(settings)?;
-    let embedder = app::embedder(settings)?;
+    let models = app::models(settings)?.all();
     let mut repaired = Repaired::default();
     let store = open_to_repair(&settings.data_dir, args.yes, &mut repaired)?;
-    store.repair(&*embedder, args.yes, &mut repaired)?;
+    store.repair(&models, args.yes, &mut repaired)?;
     for row in store.collections()? {
         // One that could not be mended is named in the report.
         if let Ok(Some(collection)) = store.collection(&row.collection)

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{block_on, interrupt};
 use crate::app;
 use crate::error::{Error, Exit};
-use crate::ingest::identity;
+use crate::ingest::model_of;
 use crate::ledger::Retry;
 use crate::present::Printer;
 use crate::serve::{State, router, work};
@@ -21,15 +21,17 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let parsers = app::parsers(settings, Retry::None, false)?;
-    let embedder = app::embedder(settings)?;
+    let models = app::models(settings)?;
     let store = app::store(settings)?;
     store.refuse_lost_writes()?;
-    store.open_collection(&settings.collection, &identity(&*embedder))?;
+    if let Some(collection) = store.collection(&settings.collection)? {
+        model_of(&models, &collection)?;
+    }
     let stop = CancellationToken::new();
     let state = Arc::new(State::new(
         settings.clone(),
         parsers,
-        embedder,
+        models,
         store,
         printer.log_observer(),
         stop.clone(),

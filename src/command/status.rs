@@ -127,14 +127,14 @@ fn collect(
             parser.service()
         );
     }
-    let embedder = app::embedder(&settings)?;
+    let models = app::models(&settings)?;
     let _turn = ingest_command::lock(&settings)?;
     store.refuse_lost_writes()?;
     let mut exit = Exit::Done;
     for (collection, jobs) in by_collection(ours) {
         let parts = Parts {
             parsers: parsers.clone(),
-            embedder: embedder.clone(),
+            models: models.clone(),
             store: store.clone(),
             observer: printer.observer(),
             stop: CancellationToken::new(),

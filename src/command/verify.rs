@@ -2,9 +2,7 @@
 
 use super::ingest;
 use crate::app;
-use crate::embed::Embedder as _;
 use crate::error::Exit;
-use crate::ingest::identity;
 use crate::present::{Printer, Report};
 use crate::settings::Settings;
 use crate::store::verify_log;
@@ -16,9 +14,8 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let mut findings = vec![verify_log(&settings.data_dir)];
     // Opening the database would throw away what a damaged log still holds.
     if findings[0].problems.is_empty() {
-        let embedder = app::embedder(settings)?;
         let store = app::existing_store(settings)?;
-        findings.extend(store.verify(&identity(&*embedder), &|text| embedder.understands(text)));
+        findings.extend(store.verify(&app::models(settings)?.all()));
     }
     let healthy = findings.iter().all(|finding| finding.problems.is_empty());
     printer.print(&Report::Verified { healthy, findings })?;

@@ -55,8 +55,8 @@ impl ModelFolder {
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         if !folder.is_dir() {
             return Err(usage!(
-                "--model {}: no such folder; give `minilm` or a folder with config.json, \
-                 tokenizer.json (or vocab.txt) and model.safetensors",
+                "--model {}: no such folder; give `auto`, `minilm`, `multilingual`, or a folder with \
+                 config.json, tokenizer.json (or vocab.txt) and model.safetensors",
                 folder.display()
             )
             .into());

@@ -168,7 +168,11 @@ pub struct PendingJob {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
     pub collection: String,
-    pub model: String,
+    /// The model of the collection; none yet where nothing was indexed.
+    pub model: Option<String>,
+    /// Why it was chosen, when this run made the collection and chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_chosen: Option<String>,
     /// `local`, or the service's base URL.
     pub parser: String,
     /// Where documents the local parser cannot read well go, with `--escalate`.

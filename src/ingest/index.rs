@@ -3,17 +3,23 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use super::{Fresh, Halt, QUEUE, Run};
+use super::{Fresh, Halt, QUEUE, Run, identity};
 use crate::chunk::{self, Limits};
 use crate::document::{Chunk, Page, Parsed, Verdict};
-use crate::embed::Role;
+use crate::embed::{Embedder, Role};
 use crate::parse::Parser;
 use crate::store::{Entry, IndexedChunk};
 use crate::terms::terms;
 
 /// Chunks handed to the model at once: enough for every core, few enough to report and to stop.
 const BATCH: usize = 16;
+
+/// Documents looked at before the model of a new collection is chosen.
+const FIRST_DOCUMENTS: usize = 8;
+/// Characters looked at of each.
+const SAMPLE: usize = 10_000;
 
 /// Stands in for the tokenizer on pages the model cannot read: BERT's English vocabulary would
 /// take Korean apart into jamo, and cut it into chunks of a line each. Multilingual tokenizers
@@ -30,17 +36,17 @@ pub struct Ready {
 /// The last two stages.
 pub struct Indexer {
     run: Arc<Run>,
-    limits: Limits,
+    /// `None` until the first documents have shown which one suits the collection.
+    embedder: Option<Arc<dyn Embedder>>,
 }
 
 impl Indexer {
-    pub fn new(run: Arc<Run>) -> Self {
-        let limits = Limits::for_model(run.parts.embedder.max_tokens());
-        Self { run, limits }
+    pub fn new(run: Arc<Run>, embedder: Option<Arc<dyn Embedder>>) -> Self {
+        Self { run, embedder }
     }
 
     /// Works until the queue ends; a document being embedded when the run stops is left out whole.
-    pub fn run(self, mut queue: mpsc::Receiver<Ready>) -> anyhow::Result<()> {
+    pub fn run(mut self, mut queue: mpsc::Receiver<Ready>) -> anyhow::Result<()> {
         let (to_store, store_queue) = std::sync::mpsc::sync_channel::<(Fresh, Entry)>(QUEUE);
         let run = Arc::clone(&self.run);
         let storing = std::thread::Builder::new()
@@ -50,9 +56,24 @@ impl Indexer {
                     store(&run, &fresh, entry);
                 }
             })?;
-        while let Some(ready) = queue.blocking_recv() {
+        let mut first = Vec::new();
+        while self.embedder.is_none() && first.len() < FIRST_DOCUMENTS {
+            let Some(ready) = queue.blocking_recv() else {
+                break;
+            };
+            first.push(ready);
+        }
+        if let (None, false) = (&self.embedder, first.is_empty()) {
+            self.embedder = self.choose(&first);
+        }
+        let mut first = first.into_iter();
+        while let Some(ready) = first.next().or_else(|| queue.blocking_recv()) {
             let path = ready.fresh.source.path.clone();
-            match self.index(ready) {
+            let Some(embedder) = &self.embedder else {
+                self.run.tally.parked(&path, None);
+                continue;
+            };
+            match self.index(&**embedder, ready) {
                 Ok(Some(entry)) => {
                     if to_store.send(entry).is_err() {
                         break;
@@ -72,35 +93,50 @@ impl Indexer {
             .map_err(|_| anyhow::anyhow!("the storing thread crashed"))
     }
 
+    /// Makes the collection with the model that suits its first documents. `None` when it cannot be
+    /// made, which ends the run.
+    fn choose(&self, first: &[Ready]) -> Option<Arc<dyn Embedder>> {
+        let Run { parts, plan, .. } = &*self.run;
+        if parts.stop.is_cancelled() {
+            return None;
+        }
+        let texts: Vec<String> = first.iter().map(|ready| sample(&ready.parsed)).collect();
+        let (embedder, why) = parts.models.choose(texts.iter().map(String::as_str));
+        let model = identity(&*embedder);
+        match parts.store.open_collection(&plan.collection, &model) {
+            Ok(_) => {
+                self.run.tally.model_chosen(&model.name, &why);
+                Some(embedder)
+            }
+            Err(error) => {
+                self.run.halt(Halt::Fatal(error));
+                None
+            }
+        }
+    }
+
     /// The entry to store, or `None` when the run was stopped meanwhile.
-    fn index(&self, ready: Ready) -> anyhow::Result<Option<(Fresh, Entry)>> {
+    fn index(
+        &self,
+        embedder: &dyn Embedder,
+        ready: Ready,
+    ) -> anyhow::Result<Option<(Fresh, Entry)>> {
         let Ready {
             fresh,
             mut parsed,
             by,
         } = ready;
-        let embedder = &self.run.parts.embedder;
         for page in &mut parsed.pages {
             tidy(page);
         }
-        let pages = parsed.pages.iter();
-        let (read, unread): (Vec<&Page>, Vec<&Page>) = pages
-            .filter(|page| page.verdict != Verdict::Garbled)
-            .partition(|page| embedder.understands(&page.text));
+        let path = &fresh.source.path;
         let stop = &self.run.parts.stop;
-        // Once the run is stopped the result is thrown away, so do not tokenize a large page for it.
-        let count = |text: &str| match stop.is_cancelled() {
-            true => 1,
-            false => embedder.count_tokens(text),
-        };
-        let chunks = self.split(&read, &count);
-        let Some(mut indexed) = self.embed(&fresh, chunks)? else {
+        let chunks = index_pages(embedder, &parsed.pages, stop, &mut |done, total| {
+            self.run.tally.embedding(path, done, total);
+        })?;
+        let Some(chunks) = chunks else {
             return Ok(None);
         };
-        let by_words = self.split(&unread, &|text| {
-            text.chars().count().div_ceil(CHARS_A_TOKEN)
-        });
-        indexed.extend(by_words.into_iter().map(|chunk| with_terms(chunk, None)));
         let entry = Entry {
             collection: self.run.plan.collection.clone(),
             document_id: fresh.document_id.clone(),
@@ -109,40 +145,57 @@ impl Indexer {
             service: by.service().to_owned(),
             parser: by.version().to_owned(),
             parsed,
-            chunks: indexed,
+            chunks,
         };
         Ok(Some((fresh, entry)))
     }
+}
 
-    fn split(&self, pages: &[&Page], count: &dyn Fn(&str) -> usize) -> Vec<Chunk> {
-        let split = |page: &&Page| chunk::split(page, self.limits, count);
+/// The beginning of a document, enough to see its script.
+fn sample(parsed: &Parsed) -> String {
+    let texts = parsed.pages.iter().map(|page| page.text.as_str());
+    texts.flat_map(str::chars).take(SAMPLE).collect()
+}
+
+/// Cuts pages into chunks and embeds those of pages the model reads. `heard` is told how many of
+/// how many are embedded. `None` when `stop` rang meanwhile.
+pub fn index_pages(
+    embedder: &dyn Embedder,
+    pages: &[Page],
+    stop: &CancellationToken,
+    heard: &mut dyn FnMut(usize, usize),
+) -> anyhow::Result<Option<Vec<IndexedChunk>>> {
+    let limits = Limits::for_model(embedder.max_tokens());
+    let (read, unread): (Vec<&Page>, Vec<&Page>) = pages
+        .iter()
+        .filter(|page| page.verdict != Verdict::Garbled)
+        .partition(|page| embedder.understands(&page.text));
+    let split = |pages: &[&Page], count: &dyn Fn(&str) -> usize| -> Vec<Chunk> {
+        let split = |page: &&Page| chunk::split(page, limits, count);
         pages.iter().flat_map(split).collect()
-    }
-
-    /// Chunks with their vectors, or `None` when the run was stopped meanwhile.
-    fn embed(
-        &self,
-        fresh: &Fresh,
-        chunks: Vec<Chunk>,
-    ) -> anyhow::Result<Option<Vec<IndexedChunk>>> {
-        let total = chunks.len();
-        let mut indexed = Vec::with_capacity(total);
-        let mut rest = chunks.into_iter().peekable();
-        while rest.peek().is_some() {
-            if self.run.parts.stop.is_cancelled() {
-                return Ok(None);
-            }
-            self.run
-                .tally
-                .embedding(&fresh.source.path, indexed.len(), total);
-            let batch: Vec<Chunk> = rest.by_ref().take(BATCH).collect();
-            let texts: Vec<&str> = batch.iter().map(|chunk| chunk.text.as_str()).collect();
-            let vectors = self.run.parts.embedder.embed(&texts, Role::Passage)?;
-            let pairs = batch.into_iter().zip(vectors);
-            indexed.extend(pairs.map(|(chunk, vector)| with_terms(chunk, Some(vector))));
+    };
+    // Once the run is stopped the result is thrown away, so do not tokenize a large page for it.
+    let chunks = split(&read, &|text| match stop.is_cancelled() {
+        true => 1,
+        false => embedder.count_tokens(text),
+    });
+    let by_words = split(&unread, &|text| {
+        text.chars().count().div_ceil(CHARS_A_TOKEN)
+    });
+    let total = chunks.len();
+    let mut indexed = Vec::with_capacity(total + by_words.len());
+    for batch in chunks.chunks(BATCH) {
+        if stop.is_cancelled() {
+            return Ok(None);
         }
-        Ok(Some(indexed))
+        heard(indexed.len(), total);
+        let texts: Vec<&str> = batch.iter().map(|chunk| chunk.text.as_str()).collect();
+        let vectors = embedder.embed(&texts, Role::Passage)?;
+        let pairs = batch.iter().zip(vectors);
+        indexed.extend(pairs.map(|(chunk, vector)| with_terms(chunk.clone(), Some(vector))));
     }
+    indexed.extend(by_words.into_iter().map(|chunk| with_terms(chunk, None)));
+    Ok(Some(indexed))
 }
 
 fn with_terms(chunk: Chunk, vector: Option<Vec<f32>>) -> IndexedChunk {

@@ -7,6 +7,7 @@ use super::event::{BadlyRead, Event, FailedDocument, Observer, PendingJob, Summa
 use super::parsing::Spent;
 use super::{Parts, Plan, lock};
 use crate::document::{Source, Verdict};
+use crate::embed::Embedder;
 use crate::parse::Step;
 use crate::store::Entry;
 
@@ -20,11 +21,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn new(observer: Arc<dyn Observer>) -> Self {
+    pub fn new(observer: Arc<dyn Observer>, model: Option<&dyn Embedder>) -> Self {
+        let summary = Summary {
+            model: model.map(|model| model.name().to_owned()),
+            ..Summary::default()
+        };
         Self {
             observer,
             found: AtomicU64::new(0),
-            summary: Mutex::default(),
+            summary: Mutex::new(summary),
             uploads: Mutex::default(),
         }
     }
@@ -33,7 +38,6 @@ impl Tally {
         let mut summary = lock(&self.summary).clone();
         let parsers = &parts.parsers;
         summary.collection.clone_from(&plan.collection);
-        summary.model = parts.embedder.name().to_owned();
         summary.parser = parsers.first.service().to_owned();
         summary.escalation = parsers
             .escalation
@@ -58,6 +62,13 @@ impl Tally {
         summary.without_text.sort();
         summary.badly_read.sort_by(|a, b| a.path.cmp(&b.path));
         summary
+    }
+
+    /// The collection is new, and gets this model.
+    pub fn model_chosen(&self, model: &str, why: &str) {
+        let mut summary = lock(&self.summary);
+        summary.model = Some(model.to_owned());
+        summary.model_chosen = Some(why.to_owned());
     }
 
     fn tell(&self, event: Event, count: impl FnOnce(&mut Summary)) {

@@ -64,11 +64,12 @@ pub async fn query(
 }
 
 fn ask(state: &State, question: &str, top_k: usize) -> anyhow::Result<Answer> {
-    let (store, embedder) = (&*state.store, &*state.embedder);
+    let (store, name) = (&*state.store, &state.settings.collection);
+    let (collection, embedder) = collection_to_ask(store, name, &state.models)?;
     let asker = Asker {
         store,
-        embedder,
-        collection: collection_to_ask(store, &state.settings.collection, embedder)?,
+        embedder: &*embedder,
+        collection,
         filter: Filter::default(),
         top_k,
         index: state.index(),

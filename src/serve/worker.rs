@@ -67,7 +67,7 @@ async fn batch(state: &Arc<State>) -> anyhow::Result<()> {
     };
     let parts = Parts {
         parsers: state.parsers.clone(),
-        embedder: Arc::clone(&state.embedder),
+        models: state.models.clone(),
         store: Arc::clone(&state.store),
         observer: Arc::clone(&state.observer),
         stop: state.stop.child_token(),

@@ -2,6 +2,7 @@
 //! when the user says so, and only after a copy of the old files was put aside.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -12,7 +13,7 @@ use super::put::drop_document;
 use super::search::floats;
 use super::sqlite::{EmbeddedStore, TERMS, explain, terms_table};
 use super::verify::{fill_terms, unembedded, unsound};
-use super::{salvage, sums};
+use super::{ModelIdentity, salvage, sums};
 use crate::document::DocumentId;
 use crate::embed::{Embedder, Role};
 use crate::error::Error;
@@ -158,7 +159,7 @@ impl EmbeddedStore {
     /// Mends everything in a database that SQLite can read.
     pub fn repair(
         &self,
-        embedder: &dyn Embedder,
+        models: &[Arc<dyn Embedder>],
         yes: bool,
         repaired: &mut Repaired,
     ) -> anyhow::Result<()> {
@@ -178,7 +179,7 @@ impl EmbeddedStore {
             // Any write sets the mark.
             self.write(|_| Ok(()))?;
         }
-        self.keep_collections(embedder, yes, repaired)?;
+        self.keep_collections(models, yes, repaired)?;
         self.mend_rows(yes, repaired)?;
         self.drop_unsound(yes, repaired)?;
         for name in self.collection_names()? {
@@ -190,7 +191,9 @@ impl EmbeddedStore {
                 repaired.reindexed.push(name);
             }
         }
-        self.embed_missing(embedder, repaired)?;
+        for model in models {
+            self.embed_missing(&**model, repaired)?;
+        }
         let sql = "SELECT count(*) FROM documents";
         let documents = self.db().query_row(sql, [], |row| row.get::<_, i64>(0))?;
         repaired.documents = documents as u64;
@@ -198,10 +201,10 @@ impl EmbeddedStore {
     }
 
     /// A damaged row of a collection would take all its documents along. It is never dropped: where
-    /// the model at hand makes the vectors that are stored, it is the model that belongs there.
+    /// a model at hand makes the vectors that are stored, it is the model that belongs there.
     fn keep_collections(
         &self,
-        embedder: &dyn Embedder,
+        models: &[Arc<dyn Embedder>],
         yes: bool,
         repaired: &mut Repaired,
     ) -> anyhow::Result<()> {
@@ -214,12 +217,11 @@ impl EmbeddedStore {
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect::<Result<_, _>>()?
         };
-        let model = crate::ingest::identity(embedder);
         for (id, name) in damaged {
             if !yes {
                 let text = format!("the row of collection '{name}' is damaged: --yes mends it");
                 repaired.left.push(text);
-            } else if self.is_made_by(id, embedder)? {
+            } else if let Some(model) = self.maker(id, models)? {
                 self.keep_copy(repaired)?;
                 self.write(|tx| {
                     Ok(tx.execute(
@@ -237,6 +239,21 @@ impl EmbeddedStore {
             }
         }
         Ok(())
+    }
+
+    /// The model that makes the vectors of a collection. Where there are none yet, the first of
+    /// `models` will do.
+    fn maker(
+        &self,
+        collection: i64,
+        models: &[Arc<dyn Embedder>],
+    ) -> anyhow::Result<Option<ModelIdentity>> {
+        for model in models {
+            if self.is_made_by(collection, &**model)? {
+                return Ok(Some(crate::ingest::identity(&**model)));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether `embedder` makes the vectors that a few chunks of the collection have.
@@ -359,10 +376,7 @@ impl EmbeddedStore {
         embedder: &dyn Embedder,
         repaired: &mut Repaired,
     ) -> anyhow::Result<()> {
-        let missing = {
-            let model = crate::ingest::identity(embedder);
-            unembedded(&self.db(), &model, &|text| embedder.understands(text))?
-        };
+        let missing = unembedded(&self.db(), embedder)?;
         for batch in missing.chunks(BATCH) {
             let texts: Vec<&str> = batch.iter().map(|chunk| chunk.text.as_str()).collect();
             let vectors = embedder.embed(&texts, Role::Passage)?;

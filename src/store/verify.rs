@@ -1,13 +1,15 @@
 //! Is everything in the store as it was written? Reads all of it and changes nothing.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::sqlite::{EmbeddedStore, terms_table};
 use super::vectors::VectorFile;
-use super::{Collection, ModelIdentity, sums, wal};
+use super::{Collection, sums, wal};
+use crate::embed::Embedder;
 use crate::terms::terms;
 use crate::text::count;
 
@@ -41,13 +43,9 @@ pub fn log(data_dir: &Path) -> Finding {
 }
 
 impl EmbeddedStore {
-    /// Checks the database and every derived file. `understands` says whether `model` reads a page's
-    /// text, and so whether its chunks must have vectors; collections of other models are not asked.
-    pub fn verify(
-        &self,
-        model: &ModelIdentity,
-        understands: &dyn Fn(&str) -> bool,
-    ) -> Vec<Finding> {
+    /// Checks the database and every derived file. Whether a chunk must have a vector is asked of the
+    /// model of its collection; collections of models other than `models` are not asked.
+    pub fn verify(&self, models: &[Arc<dyn Embedder>]) -> Vec<Finding> {
         let structure = Finding::of("database", structure(&self.db()));
         let is_sound = structure.problems.is_empty();
         let mut findings = vec![structure];
@@ -57,10 +55,7 @@ impl EmbeddedStore {
             findings.push(Finding::of("rows", rows(&self.db())));
             findings.push(Finding::of("documents", documents(&self.db())));
             findings.push(Finding::of("full text", self.each(Self::check_terms)));
-            findings.push(Finding::of(
-                "vectors",
-                vectors(&self.db(), model, understands),
-            ));
+            findings.push(Finding::of("vectors", vectors(&self.db(), models)));
             findings.push(Finding::of(
                 "vector files",
                 self.each(Self::check_vector_file),
@@ -284,12 +279,11 @@ pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
 }
 
 /// Chunks whose vector is missing or wrong.
-fn vectors(
-    db: &Connection,
-    model: &ModelIdentity,
-    understands: &dyn Fn(&str) -> bool,
-) -> anyhow::Result<Vec<String>> {
-    let lacking = unembedded(db, model, understands)?.len();
+fn vectors(db: &Connection, models: &[Arc<dyn Embedder>]) -> anyhow::Result<Vec<String>> {
+    let mut lacking = 0;
+    for model in models {
+        lacking += unembedded(db, &**model)?.len();
+    }
     let text = format!(
         "no vector, though there should be one: {}",
         count(lacking as u64, "chunk")
@@ -307,8 +301,7 @@ pub(super) struct Unembedded {
 /// right length.
 pub(super) fn unembedded(
     db: &Connection,
-    model: &ModelIdentity,
-    understands: &dyn Fn(&str) -> bool,
+    model: &dyn Embedder,
 ) -> anyhow::Result<Vec<Unembedded>> {
     let mut pages = db.prepare(&format!(
         "SELECT p.text, k.id, k.start, k.end, v.vector, c.dimension, ({}) IS TRUE
@@ -320,7 +313,7 @@ pub(super) fn unembedded(
         sums::intact("vectors", "v")
     ))?;
     let mut found = Vec::new();
-    let mut rows = pages.query([&model.fingerprint])?;
+    let mut rows = pages.query([crate::ingest::identity(model).fingerprint])?;
     while let Some(row) = rows.next()? {
         let is_intact: bool = row.get(6)?;
         let is_good = match row.get_ref(4)?.as_blob_or_null()? {
@@ -332,7 +325,7 @@ pub(super) fn unembedded(
         }
         let page: String = row.get(0)?;
         let had_one = row.get_ref(4)?.as_blob_or_null()?.is_some();
-        if had_one || understands(&page) {
+        if had_one || model.understands(&page) {
             let (start, end): (i64, i64) = (row.get(2)?, row.get(3)?);
             let length = (end - start).max(0) as usize;
             found.push(Unembedded {

@@ -110,9 +110,16 @@ fn pages_to_mind(summary: &Summary, out: &mut dyn Write) -> Result<()> {
     if summary.unembedded_chunks > 0 {
         writeln!(
             out,
-            "{} not in English, which is what model {} reads: found by their words",
+            "{} not in English, which is what model {} reads: found by their words \
+             (`squall reembed --model multilingual` reads them)",
             count(summary.unembedded_chunks, "chunk"),
-            summary.model
+            summary.model.as_deref().unwrap_or_default()
+        )?;
+    }
+    if let (Some(model), Some(why)) = (&summary.model, &summary.model_chosen) {
+        writeln!(
+            out,
+            "made with the {model} model, as {why} (`squall reembed` changes it)"
         )?;
     }
     Ok(())
