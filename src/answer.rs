@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::document::{Answer, Citation, Hit};
 use crate::embed::{Embedder, Role};
-use crate::retrieve::Retrieved;
+use crate::retrieve::{Retrieved, Search};
 use crate::store::{Collection, Store};
 use crate::terms::{query_terms, terms};
 use crate::text::{byte_of_char, one_line, sentences};
@@ -33,15 +33,14 @@ const LONGEST_QUOTE: usize = 1200;
 
 /// Composes the answer to `question` from what was retrieved.
 pub fn answer(
-    store: &dyn Store,
-    embedder: &dyn Embedder,
-    collection: &Collection,
+    search: &Search<'_>,
     question: &str,
     retrieved: Retrieved,
+    _min_confidence: Option<f32>,
 ) -> anyhow::Result<Answer> {
     let start = std::time::Instant::now();
     let mut candidates = candidates(&retrieved.hits);
-    score(&mut candidates, embedder, question, &retrieved)?;
+    score(&mut candidates, search.embedder, question, &retrieved)?;
     candidates.retain(Candidate::fits);
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut citations = Vec::new();
@@ -52,7 +51,7 @@ pub fn answer(
             break;
         }
         let citation = candidate.citation();
-        if repeats(&citations, &citation) || !stands(store, collection, &citation)? {
+        if repeats(&citations, &citation) || !stands(search.store, &search.collection, &citation)? {
             continue;
         }
         best.get_or_insert(candidate.score);
@@ -64,6 +63,7 @@ pub fn answer(
     Ok(Answer {
         query: question.to_owned(),
         answered: !citations.is_empty(),
+        confidence: 0.0,
         generated_answer: quotes.join(" "),
         citations,
         retrieved_context: retrieved.hits,

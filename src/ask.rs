@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crate::answer::answer;
-use crate::document::{Answer, Filter};
+use crate::document::Answer;
 use crate::embed::{Embedder, Models};
 use crate::error::Error;
 use crate::ingest::model_of;
-use crate::retrieve::retrieve;
-use crate::settings::IndexChoice;
+use crate::retrieve::Search;
 use crate::store::{Collection, Store};
 use crate::usage;
 
@@ -17,12 +16,11 @@ const MAX_QUESTION: usize = 10_000;
 
 /// Everything a question needs.
 pub struct Asker<'a> {
-    pub store: &'a dyn Store,
-    pub embedder: &'a dyn Embedder,
-    pub collection: Collection,
-    pub filter: Filter,
+    pub search: Search<'a>,
+    /// Chunks an answer is composed of.
     pub top_k: usize,
-    pub index: IndexChoice,
+    /// Least confidence from which to answer; `None`: as calibrated.
+    pub min_confidence: Option<f32>,
 }
 
 impl Asker<'_> {
@@ -32,22 +30,8 @@ impl Asker<'_> {
     /// A usage error for a question that is none.
     pub fn ask(&self, question: &str) -> anyhow::Result<Answer> {
         check_question(question)?;
-        let retrieved = retrieve(
-            self.store,
-            self.embedder,
-            &self.collection,
-            question,
-            &self.filter,
-            self.top_k,
-            self.index,
-        )?;
-        answer(
-            self.store,
-            self.embedder,
-            &self.collection,
-            question,
-            retrieved,
-        )
+        let retrieved = self.search.run(question, self.top_k)?;
+        answer(&self.search, question, retrieved, self.min_confidence)
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::ledger::Retry;
-use crate::settings::{IndexChoice, ParserChoice, StormApi};
+use crate::settings::{IndexChoice, Mode, ParserChoice, StormApi};
 
 /// Turn a folder of documents into cited answers.
 #[derive(Debug, Parser)]
@@ -75,6 +75,8 @@ pub enum Command {
     Serve(Serve),
     /// Rebuild the vector file and the HNSW graph now
     Optimize(Optimize),
+    /// Measure retrieval and answers on questions with known answers
+    Eval(Eval),
     /// Check that everything stored is as it was written
     Verify(Locking),
     /// Mend what `verify` finds: make derived data anew, set aside what cannot be read
@@ -196,9 +198,50 @@ pub struct Query {
     pub top_k: Option<usize>,
     #[command(flatten)]
     pub scope: Scope,
+    #[command(flatten)]
+    pub retrieval: Retrieval,
+}
+
+/// How answers are looked for.
+#[derive(Debug, Args)]
+pub struct Retrieval {
+    /// Look by words, by meaning, or both [default: hybrid]
+    #[arg(short, long, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    /// Least confidence from which to answer, 0 to 1 [default: as calibrated]
+    #[arg(long, value_name = "SHARE")]
+    pub min_confidence: Option<f32>,
     /// How semantic search looks: exact scan or HNSW graph [default: auto]
     #[arg(long, value_name = "INDEX")]
     pub index: Option<IndexChoice>,
+}
+
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// A folder in BEIR layout (queries.jsonl, qrels/, and corpus.jsonl unless the questions are
+    /// about a collection), or a .tsv or .jsonl file of question, document, page, answer
+    #[arg(value_name = "FILE|DIR")]
+    pub path: PathBuf,
+    /// Collection to ask [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Which qrels of a BEIR folder
+    #[arg(long, value_name = "NAME", default_value = "test")]
+    pub split: String,
+    /// Only the first N questions
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Measure the ranking only, do not compose answers
+    #[arg(long)]
+    pub retrieval_only: bool,
+    /// Write a line of JSON for each question to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Chunks an answer is composed of
+    #[arg(short = 'k', long, value_name = "N")]
+    pub top_k: Option<usize>,
+    #[command(flatten)]
+    pub retrieval: Retrieval,
 }
 
 /// Which part of the store a command looks at.

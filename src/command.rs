@@ -2,6 +2,7 @@
 
 mod completions;
 mod doctor;
+mod eval;
 mod export;
 mod import;
 mod ingest;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Remove(args) => remove::run(args, &settings, &printer),
         Command::Serve(_) => serve::run(&settings, &printer),
         Command::Optimize(args) => optimize::run(args, &settings, &printer),
+        Command::Eval(args) => eval::run(args, &settings, &printer),
         Command::Verify(_) => verify::run(&settings, &printer),
         Command::Repair(args) => repair::run(args, &settings, &printer),
         Command::Export(args) => export::run(args, &settings, &printer),

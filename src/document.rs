@@ -156,6 +156,8 @@ pub struct Citation {
 pub struct Answer {
     pub query: String,
     pub answered: bool,
+    /// How likely the citations answer the question, 0 to 1, as calibrated on open data.
+    pub confidence: f32,
     pub generated_answer: String,
     pub citations: Vec<Citation>,
     pub retrieved_context: Vec<Hit>,

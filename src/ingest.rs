@@ -15,8 +15,8 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use index::index_pages;
 pub use event::{BadlyRead, Event, FailedDocument, Observer, Summary};
+pub use index::index_pages;
 pub use parsing::Budget;
 pub use prune::prune;
 

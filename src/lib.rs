@@ -18,6 +18,7 @@ pub mod command;
 pub mod document;
 pub mod embed;
 pub mod error;
+pub mod eval;
 pub mod hnsw;
 pub mod ingest;
 pub mod ledger;

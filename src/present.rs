@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::document::{Answer, SCHEMA};
+use crate::eval::Evaluation;
 use crate::ingest::{Event, Observer, Summary};
-use crate::progress::{Bars, Lines};
+use crate::progress::{Bars, Counter, Lines};
 use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Refreshed, Repaired, Transferred};
 
 /// What a command has to say.
@@ -30,6 +31,7 @@ pub enum Report {
     Optimized {
         collections: Vec<OptimizeReport>,
     },
+    Evaluated(Box<Evaluation>),
     Verified {
         healthy: bool,
         findings: Vec<Finding>,
@@ -177,6 +179,11 @@ impl Printer {
             return self.told(Some(Box::new(Bars::new())));
         }
         self.log_observer()
+    }
+
+    /// A bar that counts up to a number, on a terminal only.
+    pub fn counter(&self, what: &'static str) -> Counter {
+        Counter::new(what, !self.quiet && std::io::stderr().is_terminal())
     }
 
     /// Who hears of a server's events: plain lines, as bars would never end.

@@ -62,6 +62,37 @@ impl Bars {
     }
 }
 
+/// One bar for work that is a number of equal pieces.
+pub struct Counter {
+    bar: ProgressBar,
+}
+
+impl Counter {
+    /// Draws nothing unless `shown`.
+    pub fn new(what: &'static str, shown: bool) -> Self {
+        let bar = match shown {
+            true => ProgressBar::new(0),
+            false => ProgressBar::hidden(),
+        };
+        bar.set_style(style(
+            "{pos}/{len} {msg}  {elapsed}  {wide_bar:.cyan/dim}  {eta}",
+        ));
+        bar.set_message(what);
+        Self { bar }
+    }
+
+    /// `done` of `total` pieces are done.
+    pub fn at(&self, done: usize, total: usize) {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+    }
+
+    /// Clears the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 impl Default for Bars {
     fn default() -> Self {
         Self::new()

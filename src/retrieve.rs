@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::document::{Filter, Hit};
 use crate::embed::{Embedder, Role};
-use crate::settings::IndexChoice;
+use crate::settings::{IndexChoice, Mode};
 use crate::store::{Collection, Scored, Store};
 use crate::terms::query_terms;
 
@@ -27,51 +27,62 @@ pub struct Retrieved {
     pub timings_ms: BTreeMap<&'static str, f64>,
 }
 
-/// The `k` best chunks for `question`.
-pub fn retrieve(
-    store: &dyn Store,
-    embedder: &dyn Embedder,
-    collection: &Collection,
-    question: &str,
-    filter: &Filter,
-    k: usize,
-    index: IndexChoice,
-) -> anyhow::Result<Retrieved> {
-    let mut timings_ms = BTreeMap::new();
-    let candidates = CANDIDATES.max(k);
-    let lexical = timed(&mut timings_ms, "lexical", || {
-        store.lexical(collection, &query_terms(question), filter, candidates)
-    })?;
-    // A model that cannot read the question has no opinion on it.
-    let vector = match embedder.understands(question) && !question.trim().is_empty() {
-        true => timed(&mut timings_ms, "embed", || {
-            Ok(embedder.embed(&[question], Role::Query)?.pop())
-        })?,
-        false => None,
-    };
-    let semantic = match &vector {
-        Some(vector) => timed(&mut timings_ms, "semantic", || {
-            store.nearest(collection, vector, filter, candidates, index)
-        })?,
-        None => Vec::new(),
-    };
-    let fused = fuse(&lexical, &semantic, vector.is_some());
-    let best: Vec<i64> = fused.iter().take(k).map(|scored| scored.chunk).collect();
-    let scores: HashMap<i64, f32> = fused.iter().map(|s| (s.chunk, s.score)).collect();
-    let cosines: HashMap<i64, f32> = semantic.iter().map(|s| (s.chunk, s.score)).collect();
-    let hits = timed(&mut timings_ms, "fetch", || store.hits(&best))?
-        .into_iter()
-        .map(|(chunk, hit)| Hit {
-            score: scores.get(&chunk).copied().unwrap_or(0.0),
-            cosine: cosines.get(&chunk).copied(),
-            ..hit
+/// Where and how to look.
+pub struct Search<'a> {
+    pub store: &'a dyn Store,
+    pub embedder: &'a dyn Embedder,
+    pub collection: Collection,
+    pub filter: Filter,
+    pub index: IndexChoice,
+    pub mode: Mode,
+}
+
+impl Search<'_> {
+    /// The `k` best chunks for `question`.
+    pub fn run(&self, question: &str, k: usize) -> anyhow::Result<Retrieved> {
+        let (store, collection, filter) = (self.store, &self.collection, &self.filter);
+        let mut timings_ms = BTreeMap::new();
+        let candidates = CANDIDATES.max(k);
+        let lexical = match self.mode {
+            Mode::Semantic => Vec::new(),
+            _ => timed(&mut timings_ms, "lexical", || {
+                store.lexical(collection, &query_terms(question), filter, candidates)
+            })?,
+        };
+        // A model that cannot read the question has no opinion on it.
+        let is_read = self.mode != Mode::Lexical
+            && self.embedder.understands(question)
+            && !question.trim().is_empty();
+        let vector = match is_read {
+            true => timed(&mut timings_ms, "embed", || {
+                Ok(self.embedder.embed(&[question], Role::Query)?.pop())
+            })?,
+            false => None,
+        };
+        let semantic = match &vector {
+            Some(vector) => timed(&mut timings_ms, "semantic", || {
+                store.nearest(collection, vector, filter, candidates, self.index)
+            })?,
+            None => Vec::new(),
+        };
+        let fused = fuse(&lexical, &semantic, vector.is_some());
+        let best: Vec<i64> = fused.iter().take(k).map(|scored| scored.chunk).collect();
+        let scores: HashMap<i64, f32> = fused.iter().map(|s| (s.chunk, s.score)).collect();
+        let cosines: HashMap<i64, f32> = semantic.iter().map(|s| (s.chunk, s.score)).collect();
+        let hits = timed(&mut timings_ms, "fetch", || store.hits(&best))?
+            .into_iter()
+            .map(|(chunk, hit)| Hit {
+                score: scores.get(&chunk).copied().unwrap_or(0.0),
+                cosine: cosines.get(&chunk).copied(),
+                ..hit
+            })
+            .collect();
+        Ok(Retrieved {
+            hits,
+            vector,
+            timings_ms,
         })
-        .collect();
-    Ok(Retrieved {
-        hits,
-        vector,
-        timings_ms,
-    })
+    }
 }
 
 /// Convex combination of min-max normalised scores: in a study on four sets it beat either arm

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use self::env::{environment, token};
+use self::env::{environment, first, token};
 use self::values::{base_url, duration, size, within};
 pub use self::values::{named, parse_pages, parse_tag};
 use crate::cli::{Command, Global, Locking, Parsing};
@@ -51,6 +51,19 @@ pub enum IndexChoice {
     Exact,
     /// Search the HNSW graph
     Hnsw,
+}
+
+/// Which arms of retrieval look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// By words alone; no model is loaded
+    Lexical,
+    /// By meaning alone
+    Semantic,
+    /// Both, fused
+    #[default]
+    Hybrid,
 }
 
 /// A secret: never printed, not even by `{:?}`.
@@ -96,6 +109,8 @@ pub struct Layer {
     pub storm_token_file: Option<PathBuf>,
     pub top_k: Option<usize>,
     pub index: Option<IndexChoice>,
+    pub mode: Option<Mode>,
+    pub min_confidence: Option<f32>,
     pub hnsw_min_chunks: Option<usize>,
     pub addr: Option<SocketAddr>,
 }
@@ -125,6 +140,8 @@ impl Layer {
             storm_token_file,
             top_k,
             index,
+            mode,
+            min_confidence,
             hnsw_min_chunks,
             addr
         )
@@ -161,6 +178,11 @@ pub struct Settings {
     pub storm_token: Option<Secret>,
     pub top_k: usize,
     pub index: IndexChoice,
+    pub mode: Mode,
+    /// Least confidence, 0 to 1, from which an answer is given; `None`: as calibrated.
+    pub min_confidence: Option<f32>,
+    /// Where what can be made anew is kept: the collections of `eval`.
+    pub cache_dir: PathBuf,
     /// Collections with fewer chunks get no HNSW graph.
     pub hnsw_min_chunks: usize,
     pub addr: SocketAddr,
@@ -195,8 +217,11 @@ impl Settings {
             Some(path) => read_config(Some(&path), true)?,
             None => read_config(default_config.as_deref(), false)?,
         };
-        let data_dir = dirs.map(|dirs| dirs.data_dir().to_path_buf());
-        Self::merge(flags(global, command), &env, file, data_dir)
+        let default_dirs = DefaultDirs {
+            data: dirs.as_ref().map(|dirs| dirs.data_dir().to_path_buf()),
+            cache: dirs.as_ref().map(|dirs| dirs.cache_dir().to_path_buf()),
+        };
+        Self::merge(flags(global, command), &env, file, default_dirs)
     }
 
     /// The pure part of [`Settings::load`]; the token file, if one is named, is the one thing read.
@@ -204,7 +229,7 @@ impl Settings {
         flags: Layer,
         env: &HashMap<String, String>,
         file: Layer,
-        default_data_dir: Option<PathBuf>,
+        default_dirs: DefaultDirs,
     ) -> anyhow::Result<Self> {
         let asked_to_escalate = flags.escalate == Some(true);
         let layer = flags.over(environment(env)?).over(file);
@@ -218,7 +243,7 @@ impl Settings {
             return Err(usage!("--escalate is for --parser auto, which reads here first").into());
         }
         Ok(Self {
-            data_dir: layer.data_dir.or(default_data_dir).ok_or_else(|| {
+            data_dir: layer.data_dir.or(default_dirs.data).ok_or_else(|| {
                 usage!("no home directory is known, set --data-dir or SQUALL_DATA_DIR")
             })?,
             collection: named(layer.collection.unwrap_or_else(|| "default".into()))?,
@@ -246,11 +271,32 @@ impl Settings {
             storm_token,
             top_k: within("top_k", layer.top_k, 1, MAX_TOP_K)?.unwrap_or(3),
             index: layer.index.unwrap_or(IndexChoice::Auto),
+            mode: layer.mode.unwrap_or_default(),
+            min_confidence: confidence(layer.min_confidence)?,
+            cache_dir: first(env, &["SQUALL_CACHE_DIR"])
+                .map_or(default_dirs.cache, |dir| Some(PathBuf::from(dir)))
+                .ok_or_else(|| usage!("no home directory is known, set SQUALL_CACHE_DIR"))?,
             hnsw_min_chunks: layer.hnsw_min_chunks.unwrap_or(HNSW_MIN_CHUNKS),
             addr: layer
                 .addr
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
         })
+    }
+}
+
+/// Where the user's directories are, if that is known.
+#[derive(Debug, Clone, Default)]
+pub struct DefaultDirs {
+    pub data: Option<PathBuf>,
+    pub cache: Option<PathBuf>,
+}
+
+fn confidence(value: Option<f32>) -> anyhow::Result<Option<f32>> {
+    match value {
+        Some(value) if !(0.0..=1.0).contains(&value) => {
+            Err(usage!("min_confidence is {value}, it must be 0 to 1").into())
+        }
+        other => Ok(other),
     }
 }
 
@@ -280,7 +326,17 @@ fn flags(global: &Global, command: &Command) -> Layer {
         Command::Query(args) => Layer {
             collection: args.scope.collection.clone(),
             top_k: args.top_k,
-            index: args.index,
+            index: args.retrieval.index,
+            mode: args.retrieval.mode,
+            min_confidence: args.retrieval.min_confidence,
+            ..Layer::default()
+        },
+        Command::Eval(args) => Layer {
+            collection: args.collection.clone(),
+            top_k: args.top_k,
+            index: args.retrieval.index,
+            mode: args.retrieval.mode,
+            min_confidence: args.retrieval.min_confidence,
             ..Layer::default()
         },
         Command::Status(args) => parsing(&args.parsing),
@@ -358,8 +414,15 @@ mod tests {
             .collect()
     }
 
+    fn dirs() -> DefaultDirs {
+        DefaultDirs {
+            data: Some("/d".into()),
+            cache: Some("/c".into()),
+        }
+    }
+
     fn merge(flags: Layer, pairs: &[(&str, &str)], file: &str) -> anyhow::Result<Settings> {
-        Settings::merge(flags, &env(pairs), toml::from_str(file)?, Some("/d".into()))
+        Settings::merge(flags, &env(pairs), toml::from_str(file)?, dirs())
     }
 
     #[test]
@@ -419,7 +482,7 @@ mod tests {
             let lines = [file, format!("{key} = '{value}'"), format!("{key} = {value}")];
             for text in lines {
                 if let Ok(layer) = toml::from_str::<Layer>(&text) {
-                    let _ = Settings::merge(layer, &HashMap::new(), Layer::default(), Some("/d".into()));
+                    let _ = Settings::merge(layer, &HashMap::new(), Layer::default(), dirs());
                 }
             }
         }

@@ -101,6 +101,11 @@ fn width(line: &str) -> usize {
         .sum()
 }
 
+/// NFKC in lower case: what differs only in width, case or composition becomes the same.
+pub fn folded(text: &str) -> String {
+    text.nfkc().flat_map(char::to_lowercase).collect()
+}
+
 /// Whether `line` goes on with what `previous` began.
 fn wraps(previous: &str, line: &str, widest: usize) -> bool {
     let starts_anew = |line: &str| {

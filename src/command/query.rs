@@ -8,6 +8,7 @@ use crate::cli;
 use crate::document::Filter;
 use crate::error::{Error, Exit};
 use crate::present::{Printer, Report};
+use crate::retrieve::Search;
 use crate::settings::Settings;
 use crate::usage;
 
@@ -19,12 +20,16 @@ pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::
     let models = app::models(settings)?;
     let (collection, embedder) = collection_to_ask(&*store, &settings.collection, &models)?;
     let asker = Asker {
-        collection,
-        store: &*store,
-        embedder: &*embedder,
-        filter: filter(&args.scope)?,
+        search: Search {
+            store: &*store,
+            embedder: &*embedder,
+            collection,
+            filter: filter(&args.scope)?,
+            index: settings.index,
+            mode: settings.mode,
+        },
         top_k: settings.top_k,
-        index: settings.index,
+        min_confidence: settings.min_confidence,
     };
     if args.question == "-" {
         return answer_lines(&asker, printer);

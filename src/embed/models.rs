@@ -61,8 +61,9 @@ impl Models {
         let share = texts.into_iter().map(cjk_share).fold(0.0, f32::max);
         if share >= ENOUGH_CJK {
             let percent = (share * 100.0).round();
-            let why =
-                format!("{percent}% of the letters in one of the first documents are Korean, Chinese or Japanese");
+            let why = format!(
+                "{percent}% of the letters in one of the first documents are Korean, Chinese or Japanese"
+            );
             (Arc::clone(&self.builtin[1]), why)
         } else {
             let why = "the first documents are written in Latin letters".into();
@@ -80,11 +81,13 @@ mod tests {
         let models = Models::new("auto").unwrap();
         let chosen = |texts: &[&str]| models.choose(texts.iter().copied()).0.name().to_owned();
         assert_eq!(chosen(&["The budget was approved."]), "minilm");
+        assert_eq!(chosen(&["The budget.", "예산을 승인했다."]), "multilingual");
         assert_eq!(
-            chosen(&["The budget.", "예산을 승인했다."]),
-            "multilingual"
+            chosen(&[
+                "A long English text on the city of Seoul and its river, the Han (한), and more of it"
+            ]),
+            "minilm"
         );
-        assert_eq!(chosen(&["A long English text on the city of Seoul and its river, the Han (한), and more of it"]), "minilm");
         assert_eq!(chosen(&[]), "minilm");
         let asked = Models::new("minilm").unwrap();
         assert_eq!(asked.choose(["예산"]).0.name(), "minilm");

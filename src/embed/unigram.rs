@@ -147,8 +147,17 @@ fn is_dropped(c: char) -> bool {
 /// What is no visible character becomes a space.
 fn set_aside(c: char) -> char {
     match c {
-        '\t' | '\n' | '\u{C}' | '\r' | '\u{1680}' | '\u{200B}'..='\u{200F}' | '\u{2028}'
-        | '\u{2029}' | SPACE | '\u{FEFF}' | '\u{FFFD}' => ' ',
+        '\t'
+        | '\n'
+        | '\u{C}'
+        | '\r'
+        | '\u{1680}'
+        | '\u{200B}'..='\u{200F}'
+        | '\u{2028}'
+        | '\u{2029}'
+        | SPACE
+        | '\u{FEFF}'
+        | '\u{FFFD}' => ' ',
         WIDE_TILDE => ASIDE,
         other => other,
     }

@@ -1,5 +1,6 @@
 //! Reports as text for people.
 
+mod evaluation;
 mod summary;
 
 use std::io::{Result, Write};
@@ -25,6 +26,7 @@ pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
         Report::Optimized { collections } => {
             collections.iter().try_for_each(|row| optimized(row, out))
         }
+        Report::Evaluated(found) => evaluation::evaluation(found, out),
         Report::Verified { findings, .. } => findings.iter().try_for_each(|row| finding(row, out)),
         Report::Repaired(report) => repaired(report, out),
         Report::Exported(report) => transferred("wrote", "to", report, out),

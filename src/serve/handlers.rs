@@ -16,6 +16,7 @@ use super::{Refusal, State, UPLOAD_ROOT};
 use crate::ask::{Asker, collection_to_ask};
 use crate::document::{Answer, DocumentId, Filter, SCHEMA, Source, Tags};
 use crate::ledger::{Job, JobState, Target};
+use crate::retrieve::Search;
 use crate::settings::MAX_TOP_K;
 use crate::store::JobRow;
 
@@ -67,12 +68,16 @@ fn ask(state: &State, question: &str, top_k: usize) -> anyhow::Result<Answer> {
     let (store, name) = (&*state.store, &state.settings.collection);
     let (collection, embedder) = collection_to_ask(store, name, &state.models)?;
     let asker = Asker {
-        store,
-        embedder: &*embedder,
-        collection,
-        filter: Filter::default(),
+        search: Search {
+            store,
+            embedder: &*embedder,
+            collection,
+            filter: Filter::default(),
+            index: state.index(),
+            mode: state.settings.mode,
+        },
         top_k,
-        index: state.index(),
+        min_confidence: state.settings.min_confidence,
     };
     asker.ask(question)
 }

@@ -19,6 +19,7 @@ pub(super) fn environment(env: &HashMap<String, String>) -> anyhow::Result<Layer
         data_dir: first(env, &["SQUALL_DATA_DIR"]).map(PathBuf::from),
         collection: first(env, &["SQUALL_COLLECTION"]).map(str::to_owned),
         model: first(env, &["SQUALL_MODEL"]).map(str::to_owned),
+        mode: choice(env, "SQUALL_MODE")?,
         parser: choice(env, "SQUALL_PARSER")?,
         language: first(env, &ENV_LANGUAGE).map(str::to_owned),
         storm_api: choice(env, "STORM_API")?,
@@ -29,7 +30,7 @@ pub(super) fn environment(env: &HashMap<String, String>) -> anyhow::Result<Layer
 }
 
 /// The first of `names` that is set and not blank.
-fn first<'a>(env: &'a HashMap<String, String>, names: &[&str]) -> Option<&'a str> {
+pub(super) fn first<'a>(env: &'a HashMap<String, String>, names: &[&str]) -> Option<&'a str> {
     names
         .iter()
         .filter_map(|name| env.get(*name))

@@ -299,10 +299,7 @@ pub(super) struct Unembedded {
 
 /// Chunks of pages the model reads that have no vector, or one that is not a unit vector of the
 /// right length.
-pub(super) fn unembedded(
-    db: &Connection,
-    model: &dyn Embedder,
-) -> anyhow::Result<Vec<Unembedded>> {
+pub(super) fn unembedded(db: &Connection, model: &dyn Embedder) -> anyhow::Result<Vec<Unembedded>> {
     let mut pages = db.prepare(&format!(
         "SELECT p.text, k.id, k.start, k.end, v.vector, c.dimension, ({}) IS TRUE
          FROM chunks k
