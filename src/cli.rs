@@ -75,6 +75,8 @@ pub enum Command {
     Serve(Serve),
     /// Rebuild the vector file and the HNSW graph now
     Optimize(Optimize),
+    /// Make a collection anew with another model (--model), from the pages it holds
+    Reembed(Reembed),
     /// Measure retrieval and answers on questions with known answers
     Eval(Eval),
     /// Check that everything stored is as it was written
@@ -256,6 +258,12 @@ pub struct Scope {
     /// Only documents with this tag; may be repeated
     #[arg(short, long = "tag", value_name = "KEY=VALUE", value_parser = crate::settings::parse_tag)]
     pub tags: Vec<(String, String)>,
+    /// Only documents whose file was last changed on this day (UTC) or later
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = crate::settings::parse_day)]
+    pub since: Option<i64>,
+    /// Only documents whose file was last changed on this day (UTC) or before
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = crate::settings::parse_day)]
+    pub until: Option<i64>,
     /// Only this page, or pages FROM-TO
     #[arg(long, value_name = "PAGES", value_parser = crate::settings::parse_pages)]
     pub page: Option<(u32, u32)>,
@@ -313,6 +321,15 @@ pub struct Locking {
     /// How long to wait for another squall that is writing [default: 60s]
     #[arg(long, value_name = "TIME")]
     pub lock_timeout: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Reembed {
+    /// Collection to make anew [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    #[command(flatten)]
+    pub locking: Locking,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod interrupt;
 mod man;
 mod optimize;
 mod query;
+mod reembed;
 mod remove;
 mod repair;
 mod serve;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(_) => serve::run(&settings, &printer),
         Command::Optimize(args) => optimize::run(args, &settings, &printer),
         Command::Eval(args) => eval::run(args, &settings, &printer),
+        Command::Reembed(_) => reembed::run(&settings, &printer),
         Command::Verify(_) => verify::run(&settings, &printer),
         Command::Repair(args) => repair::run(args, &settings, &printer),
         Command::Export(args) => export::run(args, &settings, &printer),

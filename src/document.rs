@@ -172,6 +172,9 @@ pub struct Filter {
     pub path_prefixes: Vec<String>,
     /// Only documents carrying all of these tags.
     pub tags: Tags,
+    /// Only documents with a file last changed from the first moment until before the second, in
+    /// nanoseconds since 1970.
+    pub modified: Option<(i64, i64)>,
     /// Only pages in this inclusive range.
     pub pages: Option<(u32, u32)>,
 }

@@ -25,6 +25,7 @@ pub mod ledger;
 pub mod parse;
 pub mod present;
 pub mod progress;
+pub mod reembed;
 pub mod retrieve;
 pub mod serve;
 pub mod settings;

@@ -13,6 +13,7 @@ use crate::document::{Answer, SCHEMA};
 use crate::eval::Evaluation;
 use crate::ingest::{Event, Observer, Summary};
 use crate::progress::{Bars, Counter, Lines};
+use crate::reembed::Reembedded;
 use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Refreshed, Repaired, Transferred};
 
 /// What a command has to say.
@@ -31,6 +32,7 @@ pub enum Report {
     Optimized {
         collections: Vec<OptimizeReport>,
     },
+    Reembedded(Reembedded),
     Evaluated(Box<Evaluation>),
     Verified {
         healthy: bool,

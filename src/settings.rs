@@ -13,8 +13,8 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use self::env::{environment, first, token};
+pub use self::values::{DAY, named, parse_day, parse_pages, parse_tag};
 use self::values::{base_url, duration, size, within};
-pub use self::values::{named, parse_pages, parse_tag};
 use crate::cli::{Command, Global, Locking, Parsing};
 use crate::error::Error;
 use crate::usage;
@@ -351,6 +351,10 @@ fn flags(global: &Global, command: &Command) -> Layer {
             ..Layer::default()
         },
         Command::Import(args) => locking(&args.locking),
+        Command::Reembed(args) => Layer {
+            collection: args.collection.clone(),
+            ..locking(&args.locking)
+        },
         Command::Serve(args) => Layer {
             collection: args.collection.clone(),
             addr: args.addr,

@@ -191,6 +191,9 @@ pub trait Store: Ledger {
     /// Deletes a collection and all in it; whether there was one.
     fn drop_collection(&self, name: &str) -> anyhow::Result<bool>;
 
+    /// Puts `new` in the place of `old`, under its name; `old` and all in it is deleted.
+    fn replace_collection(&self, old: &Collection, new: &Collection) -> anyhow::Result<()>;
+
     /// Stores a document, or stores it anew: its pages and chunks are replaced then, its other
     /// paths and tags stay. Paths that pointed to other bytes now point here, and what no path
     /// points to any more is dropped. The jobs of these bytes become completed. Returns whether an
@@ -229,6 +232,8 @@ pub trait Store: Ledger {
         service: &str,
         parser: &str,
     ) -> anyhow::Result<Option<Parsed>>;
+    /// A document as it was put in, without its chunks.
+    fn entry(&self, collection: &str, document: &DocumentId) -> anyhow::Result<Option<Entry>>;
     /// One page as it is stored.
     fn page(
         &self,

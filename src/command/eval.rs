@@ -26,16 +26,9 @@ pub fn run(args: cli::Eval, settings: &Settings, printer: &Printer) -> anyhow::R
         return Err(usage!("there is no question in {}", args.path.display()).into());
     }
     let stop = CancellationToken::new();
-    let observer = printer.observer();
-    // Signals are heard on a thread of their own while this one works.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let _inside = runtime.enter();
-    interrupt::watch(
+    let _runtime = interrupt::watch_beside(
         &stop,
-        observer,
+        printer.observer(),
         "stopping; press Ctrl-C again to stop at once",
     )?;
     let models = app::models(settings)?;

@@ -8,6 +8,23 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Exit;
 use crate::ingest::Observer;
 
+/// [`watch`] on a thread of its own, beside work that is not async; it ends with what is returned.
+pub fn watch_beside(
+    stop: &CancellationToken,
+    observer: Arc<dyn Observer>,
+    message: &'static str,
+) -> anyhow::Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    {
+        let _inside = runtime.enter();
+        watch(stop, observer, message)?;
+    }
+    Ok(runtime)
+}
+
 /// Cancels `stop` at the first signal; the store is consistent at every moment, so the second may
 /// end the process where it stands.
 pub fn watch(

@@ -9,7 +9,7 @@ use crate::document::Filter;
 use crate::error::{Error, Exit};
 use crate::present::{Printer, Report};
 use crate::retrieve::Search;
-use crate::settings::Settings;
+use crate::settings::{DAY, Settings};
 use crate::usage;
 
 pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
@@ -89,7 +89,18 @@ fn filter(scope: &cli::Scope) -> anyhow::Result<Filter> {
             path_prefixes.push(absolute);
         }
     }
+    let modified = match (scope.since, scope.until) {
+        (None, None) => None,
+        (from, last) => Some((
+            from.unwrap_or(i64::MIN),
+            last.map_or(i64::MAX, |day| day.saturating_add(DAY)),
+        )),
+    };
+    if modified.is_some_and(|(from, to)| from >= to) {
+        return Err(usage!("--since is later than --until").into());
+    }
     Ok(Filter {
+        modified,
         path_prefixes,
         tags: scope.tags.iter().cloned().collect(),
         pages: scope.page,

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::{Check, OptimizeReport, RemoveReport, Report, StatusReport};
 use crate::document::Answer;
+use crate::reembed::Reembedded;
 use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Repaired, Transferred};
 use crate::text::{count, one_line};
 
@@ -26,6 +27,7 @@ pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
         Report::Optimized { collections } => {
             collections.iter().try_for_each(|row| optimized(row, out))
         }
+        Report::Reembedded(report) => reembedded(report, out),
         Report::Evaluated(found) => evaluation::evaluation(found, out),
         Report::Verified { findings, .. } => findings.iter().try_for_each(|row| finding(row, out)),
         Report::Repaired(report) => repaired(report, out),
@@ -60,6 +62,23 @@ fn answer(answer: &Answer, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "    {place}:{}", citation.page_number)?;
     }
     Ok(())
+}
+
+fn reembedded(report: &Reembedded, out: &mut dyn Write) -> Result<()> {
+    if !report.changed {
+        let (name, model) = (&report.collection, &report.model);
+        return writeln!(out, "'{name}' has the {model} model already");
+    }
+    writeln!(
+        out,
+        "'{}' is now embedded with {} (before: {}), as {}: {}, {}",
+        report.collection,
+        report.model,
+        report.was,
+        report.why,
+        count(report.documents, "document"),
+        count(report.chunks, "new chunk")
+    )
 }
 
 fn status(report: &StatusReport, out: &mut dyn Write) -> Result<()> {

@@ -106,6 +106,20 @@ pub fn parse_pages(text: &str) -> Result<(u32, u32), String> {
     }
 }
 
+/// Nanoseconds of a day.
+pub const DAY: i64 = 86_400_000_000_000;
+
+/// Midnight (UTC) at the beginning of a day written `2026-03-31`, in nanoseconds since 1970.
+pub fn parse_day(text: &str) -> Result<i64, String> {
+    let wrong = || format!("'{text}' is not a day, write 2026-03-31");
+    let day = humantime::parse_rfc3339_weak(&format!("{} 00:00:00", text.trim()));
+    let since = day
+        .map_err(|_| wrong())?
+        .duration_since(std::time::UNIX_EPOCH);
+    let since = since.map_err(|_| wrong())?.as_nanos();
+    i64::try_from(since).map_err(|_| wrong())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +131,24 @@ mod tests {
         assert_eq!(size("x", "2gib").unwrap(), 2 << 30);
         for bad in ["", "MB", "-1", "1 pound", "1e3x", "NaN"] {
             assert!(size("x", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn days_begin_at_midnight() {
+        assert_eq!(parse_day("1970-01-02"), Ok(DAY));
+        assert_eq!(
+            parse_day("2026-03-01").unwrap() - parse_day("2026-02-28").unwrap(),
+            DAY
+        );
+        for bad in [
+            "2026-13-01",
+            "yesterday",
+            "",
+            "1960-01-01",
+            "2026-03-01T00:00:00Z",
+        ] {
+            assert!(parse_day(bad).is_err(), "{bad}");
         }
     }
 

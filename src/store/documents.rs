@@ -4,9 +4,9 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::StoredSource;
 use super::sqlite::EmbeddedStore;
 use super::sums;
+use super::{Entry, StoredSource};
 use crate::document::{DocumentId, Page, Parsed, Source, Verdict};
 
 /// `sources` rows as [`stored_source`] reads them.
@@ -108,6 +108,54 @@ impl EmbeddedStore {
             .query_map([id], stored_page)?
             .collect::<Result<_, _>>()?;
         Ok(Some(Parsed { pages, title }))
+    }
+
+    pub(super) fn find_entry(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+    ) -> anyhow::Result<Option<Entry>> {
+        let found: Option<(i64, String, String)> = self
+            .db()
+            .prepare_cached(&format!(
+                "SELECT d.id, d.service, d.parser FROM documents d
+                 JOIN collections c ON c.id = d.collection_id
+                 WHERE c.name = ?1 AND d.hash = ?2 AND {}",
+                sums::intact("documents", "d")
+            ))?
+            .query_row(params![collection, document.0], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        let Some((id, service, parser)) = found else {
+            return Ok(None);
+        };
+        let Some(parsed) = self.find_parsed(document, &service, &parser)? else {
+            return Ok(None);
+        };
+        let db = self.db();
+        let mut statement =
+            db.prepare_cached("SELECT key, value FROM tags WHERE document_id = ?1")?;
+        let tags = statement
+            .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT {SOURCE_COLUMNS} FROM sources s JOIN documents d ON d.id = s.document_id
+             WHERE d.id = ?1 ORDER BY s.path"
+        ))?;
+        let sources = statement
+            .query_map([id], |row| Ok(stored_source(row)?.source))?
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Entry {
+            collection: collection.to_owned(),
+            document_id: document.clone(),
+            sources,
+            tags,
+            service,
+            parser,
+            parsed,
+            chunks: Vec::new(),
+        }))
     }
 
     pub(super) fn find_page(

@@ -22,6 +22,10 @@ impl Store for EmbeddedStore {
         self.delete_collection(name)
     }
 
+    fn replace_collection(&self, old: &Collection, new: &Collection) -> anyhow::Result<()> {
+        self.swap_collection(old, new)
+    }
+
     fn put(&self, entry: &Entry) -> anyhow::Result<bool> {
         self.put_entry(entry)
     }
@@ -68,6 +72,10 @@ impl Store for EmbeddedStore {
         parser: &str,
     ) -> anyhow::Result<Option<Parsed>> {
         self.find_parsed(document, service, parser)
+    }
+
+    fn entry(&self, collection: &str, document: &DocumentId) -> anyhow::Result<Option<Entry>> {
+        self.find_entry(collection, document)
     }
 
     fn page(

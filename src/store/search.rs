@@ -247,6 +247,13 @@ fn condition(filter: &Filter, values: &mut Vec<Value>) -> String {
              AND t.key = ?{key} AND t.value = ?{value})"
         ));
     }
+    if let Some((from, to)) = filter.modified {
+        let (from, to) = (bind(Value::from(from)), bind(Value::from(to)));
+        parts.push(format!(
+            "EXISTS (SELECT 1 FROM sources s WHERE s.document_id = k.document_id
+             AND s.modified >= ?{from} AND s.modified < ?{to})"
+        ));
+    }
     if let Some((from, to)) = filter.pages {
         let (from, to) = (bind(Value::from(from)), bind(Value::from(to)));
         parts.push(format!("k.page BETWEEN ?{from} AND ?{to}"));

@@ -256,6 +256,23 @@ impl EmbeddedStore {
     }
 }
 
+impl EmbeddedStore {
+    /// Gives `new` the name of `old`, and deletes that one. Jobs go by the name and stay.
+    pub(super) fn swap_collection(&self, old: &Collection, new: &Collection) -> anyhow::Result<()> {
+        self.write(|tx| {
+            tx.execute_batch(&format!("DROP TABLE {}", terms_table(old.id)))?;
+            tx.execute("DELETE FROM collections WHERE id = ?1", [old.id])?;
+            tx.execute(
+                "UPDATE collections SET name = ?2 WHERE id = ?1",
+                params![new.id, old.name],
+            )?;
+            Ok(())
+        })?;
+        self.forget_derived(old);
+        Ok(())
+    }
+}
+
 /// 16 hex digits that name the derived files of one collection and no other, whatever the clock
 /// says.
 pub(super) fn unique(name: &str) -> String {
