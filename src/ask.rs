@@ -14,6 +14,9 @@ use crate::usage;
 /// Longest question, in characters: far beyond any real one, far below what would stall a shell.
 const MAX_QUESTION: usize = 10_000;
 
+/// Chunks retrieved for an answer, whatever is shown of them.
+const LOOKED_AT: usize = 10;
+
 /// Everything a question needs.
 pub struct Asker<'a> {
     pub search: Search<'a>,
@@ -30,8 +33,14 @@ impl Asker<'_> {
     /// A usage error for a question that is none.
     pub fn ask(&self, question: &str) -> anyhow::Result<Answer> {
         check_question(question)?;
-        let retrieved = self.search.run(question, self.top_k)?;
-        answer(&self.search, question, retrieved, self.min_confidence)
+        let retrieved = self.search.run(question, self.top_k.max(LOOKED_AT))?;
+        answer(
+            &self.search,
+            question,
+            retrieved,
+            self.top_k,
+            self.min_confidence,
+        )
     }
 }
 

@@ -1,10 +1,13 @@
-//! Text to vectors. The [`Embedder`] trait and its BERT implementation on candle: the built-in
-//! all-MiniLM-L6-v2 or any sentence encoder of that family from a folder.
+//! Text to vectors. The [`Embedder`] trait and its BERT implementations: the two built-in models in
+//! int8, and on candle any sentence encoder of that family from a folder.
 
 mod bert;
 mod builtin;
+mod encoder;
 mod folder;
+mod linear;
 mod models;
+mod tensors;
 mod tokenize;
 mod unigram;
 
@@ -47,6 +50,15 @@ pub fn minilm() -> BertEmbedder {
 /// The built-in model for Korean and English.
 pub fn multilingual() -> BertEmbedder {
     BertEmbedder::new(Box::new(&*builtin::MULTILINGUAL))
+}
+
+/// A built-in model as candle runs it in f32: what the faster path is measured against.
+pub fn reference(name: &str) -> BertEmbedder {
+    let model = match name {
+        "minilm" => &*builtin::MINILM,
+        _ => &*builtin::MULTILINGUAL,
+    };
+    BertEmbedder::new(Box::new(builtin::Reference(model)))
 }
 
 /// A model folder in Hugging Face layout.

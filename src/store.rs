@@ -115,6 +115,15 @@ pub struct Scored {
     pub score: f32,
 }
 
+/// How common terms are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Frequencies {
+    /// Chunks in the collection.
+    pub chunks: u64,
+    /// Chunks that hold each term, in the order asked.
+    pub with: Vec<u64>,
+}
+
 /// A document as `status --documents` lists it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DocumentRow {
@@ -250,6 +259,9 @@ pub trait Store: Ledger {
         filter: &Filter,
         k: usize,
     ) -> anyhow::Result<Vec<Scored>>;
+    /// How many chunks of the collection there are, and how many hold each of `terms`.
+    fn frequencies(&self, collection: &Collection, terms: &[String])
+    -> anyhow::Result<Frequencies>;
     /// Best `k` chunks by cosine to the unit vector `query`; chunks outside the filter do not
     /// count.
     fn nearest(

@@ -1,17 +1,22 @@
-//! candle's `BertModel` as a sentence encoder: pooling, L2 norm, one sequence at a time on every
-//! core, as on CPUs larger batches only add padding (`cargo bench --bench embed`).
+//! A BERT sentence encoder: tokens, the model, pooling, L2 norm.
+//!
+//! The built-in models run packed: texts of about the same length side by side, a batch a core. Models
+//! from a folder run on candle, one text at a time on every core, as there larger batches only add
+//! padding.
 
 use std::sync::OnceLock;
 
-use anyhow::Context as _;
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
-use candle_transformers::models::bert::{BertModel, Config};
+use candle_transformers::models::bert::BertModel;
 use rayon::prelude::*;
 
+use super::encoder::Encoder;
 use super::tokenize::Tokenizer;
 use super::{Embedder, Role};
 
+/// Tokens computed together: enough rows for the matrix kernels, few enough to stay in cache and to
+/// give every core a batch.
+const BATCH_TOKENS: usize = 256;
 /// Share of CJK letters from which a text is not English.
 const MOSTLY: f32 = 0.5;
 
@@ -40,16 +45,23 @@ pub struct Facts {
 /// Where a model comes from. The weights and the tokenizer are asked for once, when needed.
 pub trait Source: Send + Sync {
     fn facts(&self) -> &Facts;
-    fn config(&self) -> anyhow::Result<Config>;
     fn tokenizer(&self) -> anyhow::Result<Tokenizer>;
-    fn weights(&self) -> anyhow::Result<VarBuilder<'static>>;
+    fn model(&self) -> anyhow::Result<Model>;
+}
+
+/// What runs a model.
+pub enum Model {
+    /// int8, packed; mean pooling.
+    Packed(Encoder),
+    /// f32 on candle.
+    Candle(Box<BertModel>),
 }
 
 /// A BERT sentence encoder on the CPU.
 pub struct BertEmbedder {
     source: Box<dyn Source>,
     tokenizer: OnceLock<Result<Tokenizer, String>>,
-    model: OnceLock<Result<BertModel, String>>,
+    model: OnceLock<Result<Model, String>>,
 }
 
 impl BertEmbedder {
@@ -74,36 +86,70 @@ impl BertEmbedder {
             .map_err(|error| anyhow::anyhow!("{error}"))
     }
 
-    fn model(&self) -> anyhow::Result<&BertModel> {
-        let load = || {
-            BertModel::load(self.source.weights()?, &self.source.config()?)
-                .context("the weights do not fit the model's config.json")
-        };
+    fn model(&self) -> anyhow::Result<&Model> {
         self.model
-            .get_or_init(|| load().map_err(|e| format!("{e:#}")))
+            .get_or_init(|| self.source.model().map_err(|e| format!("{e:#}")))
             .as_ref()
             .map_err(|error| anyhow::anyhow!("{error}"))
     }
 
-    fn embed_one(&self, model: &BertModel, text: &str) -> anyhow::Result<Vec<f32>> {
-        let ids = self.token_ids(text)?;
-        let input = Tensor::new(ids.as_slice(), &Device::Cpu)?.unsqueeze(0)?;
+    /// Texts of about the same length side by side, a batch a core.
+    fn packed(&self, encoder: &Encoder, ids: &[Vec<u32>]) -> anyhow::Result<Vec<Vec<f32>>> {
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_by_key(|&index| ids[index].len());
+        let batches: Vec<Vec<Vec<f32>>> = batches(&order, ids)
+            .par_iter()
+            .map(|batch| {
+                let sequences: Vec<&[u32]> = batch.iter().map(|&i| ids[i].as_slice()).collect();
+                encoder.means(&sequences)
+            })
+            .collect::<Result<_, _>>()?;
+        let mut vectors = vec![Vec::new(); ids.len()];
+        for (index, vector) in order.into_iter().zip(batches.into_iter().flatten()) {
+            vectors[index] = vector;
+        }
+        Ok(vectors)
+    }
+
+    fn candle(&self, model: &BertModel, ids: &[u32]) -> anyhow::Result<Vec<f32>> {
+        let input = Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?;
         let states = model.forward(&input, &input.zeros_like()?, None)?;
         let tokens = states.squeeze(0)?.to_dtype(DType::F32)?;
         let pooled = match self.source.facts().pooling {
             Pooling::Mean => tokens.mean(0)?,
             Pooling::Cls => tokens.get(0)?,
         };
-        let mut vector = pooled.to_vec1::<f32>()?;
-        let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-        anyhow::ensure!(
-            norm.is_finite() && norm > 0.0,
-            "the model gave no usable vector for '{}'",
-            text.chars().take(40).collect::<String>()
-        );
-        vector.iter_mut().for_each(|x| *x /= norm);
-        Ok(vector)
+        Ok(pooled.to_vec1::<f32>()?)
     }
+}
+
+/// Indexes cut into batches of about [`BATCH_TOKENS`], at least one each.
+fn batches<'o>(order: &'o [usize], ids: &[Vec<u32>]) -> Vec<&'o [usize]> {
+    let mut batches = Vec::new();
+    let (mut start, mut tokens) = (0, 0);
+    for (at, &index) in order.iter().enumerate() {
+        if at > start && tokens + ids[index].len() > BATCH_TOKENS {
+            batches.push(&order[start..at]);
+            (start, tokens) = (at, 0);
+        }
+        tokens += ids[index].len();
+    }
+    if start < order.len() {
+        batches.push(&order[start..]);
+    }
+    batches
+}
+
+/// Makes a vector one of length 1.
+fn normalised(mut vector: Vec<f32>, text: &str) -> anyhow::Result<Vec<f32>> {
+    let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    anyhow::ensure!(
+        norm.is_finite() && norm > 0.0,
+        "the model gave no usable vector for '{}'",
+        text.chars().take(40).collect::<String>()
+    );
+    vector.iter_mut().for_each(|x| *x /= norm);
+    Ok(vector)
 }
 
 impl Embedder for BertEmbedder {
@@ -140,15 +186,23 @@ impl Embedder for BertEmbedder {
             Role::Query => &facts.query_prefix,
             Role::Passage => &facts.passage_prefix,
         };
-        texts
+        let ids: Vec<Vec<u32>> = texts
             .par_iter()
-            .map(|text| {
-                if prefix.is_empty() {
-                    self.embed_one(model, text)
-                } else {
-                    self.embed_one(model, &format!("{prefix}{text}"))
-                }
+            .map(|text| match prefix.is_empty() {
+                true => self.token_ids(text),
+                false => self.token_ids(&format!("{prefix}{text}")),
             })
+            .collect::<anyhow::Result<_>>()?;
+        let vectors = match model {
+            Model::Packed(encoder) => self.packed(encoder, &ids)?,
+            Model::Candle(model) => ids
+                .par_iter()
+                .map(|ids| self.candle(model, ids))
+                .collect::<anyhow::Result<_>>()?,
+        };
+        let pairs = vectors.into_iter().zip(texts);
+        pairs
+            .map(|(vector, text)| normalised(vector, text))
             .collect()
     }
 }

@@ -4,15 +4,17 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use anyhow::Context as _;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::bert::Config;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use candle_transformers::models::bert::{BertModel, Config};
 
-use super::bert::{Facts, Pooling, Source};
+use super::bert::{Facts, Model, Pooling, Source};
+use super::encoder::Encoder;
+use super::tensors::Tensors;
 use super::tokenize::Tokenizer;
+
+/// Attention heads of both models.
+const HEADS: usize = 12;
 
 /// A model inside the binary.
 pub struct Builtin {
@@ -69,72 +71,65 @@ impl Source for &'static Builtin {
         &self.facts
     }
 
-    /// Both are BERT models of 384 dimensions, as their config.json says.
-    fn config(&self) -> anyhow::Result<Config> {
-        Ok(serde_json::from_value(serde_json::json!({
-            "vocab_size": self.words, "hidden_size": 384, "num_hidden_layers": self.layers,
-            "num_attention_heads": 12, "intermediate_size": 1536, "hidden_act": "gelu",
-            "hidden_dropout_prob": 0.1, "max_position_embeddings": 512, "type_vocab_size": 2,
-            "initializer_range": 0.02, "layer_norm_eps": 1e-12, "pad_token_id": 0,
-            "position_embedding_type": "absolute", "use_cache": true, "model_type": "bert",
-        }))?)
-    }
-
     fn tokenizer(&self) -> anyhow::Result<Tokenizer> {
         (self.tokenizer)()
     }
 
-    fn weights(&self) -> anyhow::Result<VarBuilder<'static>> {
-        let file =
-            SafeTensors::deserialize(self.weights).context("the built-in weights are damaged")?;
+    fn model(&self) -> anyhow::Result<Model> {
+        let file = Tensors::new(self.weights)?;
+        let layers = (0..self.layers).map(|layer| file.layer(layer));
+        Ok(Model::Packed(Encoder {
+            width: self.facts.dimension,
+            heads: HEADS,
+            words: file.rows("embeddings.word_embeddings.weight")?,
+            positions: file.rows("embeddings.position_embeddings.weight")?,
+            // Two segments; texts are in the first.
+            segment: file.floats("embeddings.token_type_embeddings.weight")?
+                [..self.facts.dimension]
+                .to_vec(),
+            norm: file.norm("embeddings.LayerNorm")?,
+            layers: layers.collect::<anyhow::Result<_>>()?,
+        }))
+    }
+}
+
+/// A built-in model as candle runs it in f32, to compare with.
+pub struct Reference(pub &'static Builtin);
+
+impl Source for Reference {
+    fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+
+    fn tokenizer(&self) -> anyhow::Result<Tokenizer> {
+        (self.0.tokenizer)()
+    }
+
+    /// Both are BERT models of 384 dimensions, as their config.json says.
+    fn model(&self) -> anyhow::Result<Model> {
+        let config: Config = serde_json::from_value(serde_json::json!({
+            "vocab_size": self.0.words, "hidden_size": 384, "num_hidden_layers": self.0.layers,
+            "num_attention_heads": HEADS, "intermediate_size": 1536, "hidden_act": "gelu",
+            "hidden_dropout_prob": 0.1, "max_position_embeddings": 512, "type_vocab_size": 2,
+            "initializer_range": 0.02, "layer_norm_eps": 1e-12, "pad_token_id": 0,
+            "position_embedding_type": "absolute", "use_cache": true, "model_type": "bert",
+        }))?;
+        let file = Tensors::new(self.0.weights)?;
         let mut tensors = HashMap::new();
-        for (name, view) in file.tensors() {
-            if name.ends_with(".scale") {
-                continue;
+        for (name, view) in file.0.tensors() {
+            if !name.ends_with(".scale") {
+                let values = file.floats(&name)?;
+                let rows = view.shape()[0];
+                let shape: Vec<usize> = match view.shape().len() {
+                    1 => vec![rows],
+                    _ => vec![rows, values.len() / rows],
+                };
+                tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
             }
-            let rows = view.shape()[0];
-            let values = match view.dtype() {
-                Dtype::I8 => dequantise(&view, &file.tensor(&format!("{name}.scale"))?),
-                Dtype::U8 => blocks(&view),
-                _ => floats(&view),
-            };
-            let shape: Vec<usize> = match view.shape().len() {
-                1 => vec![rows],
-                _ => vec![rows, values.len() / rows],
-            };
-            tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
         }
-        Ok(VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))
+        let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        Ok(Model::Candle(Box::new(BertModel::load(weights, &config)?)))
     }
-}
-
-/// int8 `[rows, columns]` times f32 `[rows]`.
-fn dequantise(view: &TensorView<'_>, scales: &TensorView<'_>) -> Vec<f32> {
-    let columns = view.shape()[1];
-    let rows = view.data().chunks_exact(columns);
-    rows.zip(floats(scales))
-        .flat_map(|(row, scale)| row.iter().map(move |&q| f32::from(q as i8) * scale))
-        .collect()
-}
-
-/// Rows of 4-bit blocks of 32 weights (ggml's Q4_0): an f16 scale, then 16 bytes, of which byte j
-/// holds weight j in its low half and weight j + 16 in its high half, each plus 8.
-fn blocks(view: &TensorView<'_>) -> Vec<f32> {
-    let mut values = Vec::with_capacity(view.data().len() / 18 * 32);
-    for block in view.data().chunks_exact(18) {
-        let scale = half::f16::from_le_bytes([block[0], block[1]]).to_f32();
-        let weight = |half: u8| (f32::from(half) - 8.0) * scale;
-        values.extend(block[2..].iter().map(|byte| weight(byte & 15)));
-        values.extend(block[2..].iter().map(|byte| weight(byte >> 4)));
-    }
-    values
-}
-
-fn floats(view: &TensorView<'_>) -> Vec<f32> {
-    view.data()
-        .chunks_exact(4)
-        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-        .collect()
 }
 
 #[cfg(test)]

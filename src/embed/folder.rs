@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use candle_transformers::models::bert::Config;
+use candle_transformers::models::bert::{BertModel, Config};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::bert::{Facts, Pooling, Source};
+use super::bert::{Facts, Model, Pooling, Source};
 use super::tokenize::Tokenizer;
 use crate::usage;
 
@@ -138,10 +139,6 @@ impl Source for ModelFolder {
         &self.facts
     }
 
-    fn config(&self) -> anyhow::Result<Config> {
-        required(&self.folder, "config.json")
-    }
-
     fn tokenizer(&self) -> anyhow::Result<Tokenizer> {
         let json = self.folder.join("tokenizer.json");
         if json.exists() {
@@ -155,17 +152,20 @@ impl Source for ModelFolder {
         Tokenizer::wordpiece(&vocabulary, config.do_lower_case.unwrap_or(true))
     }
 
-    fn weights(&self) -> anyhow::Result<VarBuilder<'static>> {
+    fn model(&self) -> anyhow::Result<Model> {
+        let config: Config = required(&self.folder, "config.json")?;
         let path = self.folder.join("model.safetensors");
         let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
             .map_err(|error| usage!("cannot load {}: {error}", path.display()))?;
         let prefixed = tensors.contains_key("bert.embeddings.word_embeddings.weight");
         let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-        Ok(if prefixed {
-            weights.pp("bert")
-        } else {
-            weights
-        })
+        let weights = match prefixed {
+            true => weights.pp("bert"),
+            false => weights,
+        };
+        let model = BertModel::load(weights, &config)
+            .context("the weights do not fit the model's config.json")?;
+        Ok(Model::Candle(Box::new(model)))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::sqlite::EmbeddedStore;
 use super::{
-    Collection, CollectionRow, DocumentRow, Entry, JobRow, ModelIdentity, Refreshed, Scored, Store,
-    StoredSource,
+    Collection, CollectionRow, DocumentRow, Entry, Frequencies, JobRow, ModelIdentity, Refreshed,
+    Scored, Store, StoredSource,
 };
 use crate::document::{DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
 use crate::ledger::Target;
@@ -95,6 +95,14 @@ impl Store for EmbeddedStore {
         k: usize,
     ) -> anyhow::Result<Vec<Scored>> {
         self.bm25(collection, terms, filter, k)
+    }
+
+    fn frequencies(
+        &self,
+        collection: &Collection,
+        terms: &[String],
+    ) -> anyhow::Result<Frequencies> {
+        self.term_frequencies(collection, terms)
     }
 
     fn nearest(

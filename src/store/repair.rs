@@ -24,8 +24,9 @@ use crate::text::count;
 const BATCH: usize = 64;
 /// Chunks embedded to find out whether a model is the one a collection was made with.
 const SAMPLES: usize = 3;
-/// Cosine from which two vectors of the same text come from the same model.
-const SAME: f32 = 0.999;
+/// Cosine from which two vectors of the same text come from the same model: int8 kernels differ a
+/// little between processors.
+const SAME: f32 = 0.98;
 /// What a job says whose row was damaged.
 pub(super) const DAMAGED_JOB: &str = "its row in the ledger was damaged";
 

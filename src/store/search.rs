@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::types::Value;
-use rusqlite::{params, params_from_iter};
+use rusqlite::{OptionalExtension as _, params, params_from_iter};
 
 use super::best::{Best, dot};
 use super::sqlite::{EmbeddedStore, terms_table};
 use super::sums;
 use super::vectors::VectorFile;
-use super::{Collection, Scored};
+use super::{Collection, Frequencies, Scored};
 use crate::document::{DocumentId, Filter, Hit};
 use crate::error::Error;
 use crate::settings::IndexChoice;
@@ -51,6 +51,33 @@ impl EmbeddedStore {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn term_frequencies(
+        &self,
+        collection: &Collection,
+        terms: &[String],
+    ) -> anyhow::Result<Frequencies> {
+        let db = self.db();
+        let table = terms_table(collection.id);
+        // A temporary table writes nothing, and works on a database that cannot be written.
+        db.execute_batch(&format!(
+            "CREATE VIRTUAL TABLE IF NOT EXISTS temp.{table}_rows USING fts5vocab(main, {table}, row)"
+        ))?;
+        let mut count =
+            db.prepare_cached("SELECT count(*) FROM chunks WHERE collection_id = ?1")?;
+        let chunks: i64 = count.query_row([collection.id], |row| row.get(0))?;
+        let mut held = db.prepare_cached(&format!(
+            "SELECT doc FROM temp.{table}_rows WHERE term = ?1"
+        ))?;
+        let with = terms.iter().map(|term| {
+            let found: Option<i64> = held.query_row([term], |row| row.get(0)).optional()?;
+            Ok(found.unwrap_or(0) as u64)
+        });
+        Ok(Frequencies {
+            chunks: chunks as u64,
+            with: with.collect::<Result<_, rusqlite::Error>>()?,
+        })
     }
 
     pub(super) fn cosine(

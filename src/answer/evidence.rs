@@ -1,0 +1,210 @@
+//! The sentences that may answer a question, and what speaks for each.
+
+use std::collections::{HashMap, HashSet};
+
+use super::wanted::wanted;
+use crate::document::Hit;
+use crate::embed::Role;
+use crate::retrieve::{Retrieved, Search};
+use crate::terms::{query_terms, terms};
+use crate::text::sentences;
+
+/// Chunks whose sentences are looked at, the best first.
+const CHUNKS: usize = 10;
+/// Sentences the model looks at: those that look best without it.
+const EMBEDDED: usize = 24;
+/// Sentences longer than this are tables and lists gone wrong; they are not quoted.
+const LONGEST: usize = 1200;
+/// Terms of a sentence that says something.
+const FULL: f32 = 8.0;
+
+/// What is known of a sentence. Shares are 0 to 1 and weigh terms by their rarity in the collection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+pub struct Features {
+    /// Share of the question's terms in the sentence.
+    pub covered: f32,
+    /// ... in the sentence or those beside it.
+    pub covered_near: f32,
+    /// ... in its chunk.
+    pub covered_chunk: f32,
+    /// Rarity of the rarest term of the question that its chunk lacks, 0 to 1.
+    pub lacking: f32,
+    /// Share of neighbouring terms of the question that are neighbours in the sentence.
+    pub adjacent: f32,
+    /// Cosine of the sentence to the question; 0 when the model did not look.
+    pub cosine: f32,
+    /// Cosine of its chunk to the question.
+    pub chunk_cosine: f32,
+    /// Fused score of its chunk, 0 to 1.
+    pub fused: f32,
+    /// One over the rank of its chunk.
+    pub rank: f32,
+    /// 1 when it has what the question asks for, -1 when it has not, 0 when that is not known.
+    pub wanted: f32,
+    /// 1 for a sentence of eight terms or more, less for a shorter one.
+    pub full: f32,
+    /// Share of the question's terms in the document's name.
+    pub named: f32,
+}
+
+/// A sentence of a hit.
+#[derive(Debug, Clone)]
+pub struct Evidence<'a> {
+    pub hit: &'a Hit,
+    /// Characters into the page's text.
+    pub start: usize,
+    pub end: usize,
+    pub text: &'a str,
+    pub features: Features,
+}
+
+/// Every sentence of the best chunks once, though overlapping chunks hold it twice.
+pub fn gather<'a>(
+    search: &Search<'_>,
+    question: &str,
+    retrieved: &'a Retrieved,
+) -> anyhow::Result<Vec<Evidence<'a>>> {
+    let rarity = Rarity::of(search, question)?;
+    let kind = wanted(question);
+    let mut seen = HashSet::new();
+    let mut found: Vec<Evidence<'a>> = Vec::new();
+    for (hit, rank) in retrieved.hits.iter().take(CHUNKS).zip(1..) {
+        let ranges = sentences(&hit.text);
+        let held: Vec<Vec<String>> = ranges.iter().map(|r| terms(&hit.text[r.clone()])).collect();
+        let chunk = rarity.held(held.iter());
+        let named = rarity.share(&rarity.held([&terms(file_name(&hit.document))]));
+        for (index, range) in ranges.iter().enumerate() {
+            let text = &hit.text[range.clone()];
+            let start = hit.start + hit.text[..range.start].chars().count();
+            let end = start + text.chars().count();
+            if end - start > LONGEST
+                || !seen.insert((&hit.document_id, hit.page_number, start, end))
+            {
+                continue;
+            }
+            let beside = index.saturating_sub(1)..(index + 2).min(held.len());
+            let features = Features {
+                covered: rarity.share(&rarity.held([&held[index]])),
+                covered_near: rarity.share(&rarity.held(&held[beside])),
+                covered_chunk: rarity.share(&chunk),
+                lacking: rarity.rarest_without(&chunk),
+                adjacent: rarity.adjacent(&held[index]),
+                cosine: 0.0,
+                chunk_cosine: hit.cosine.unwrap_or(0.0),
+                fused: hit.score,
+                rank: 1.0 / rank as f32,
+                wanted: kind.is_in(text, question),
+                full: (held[index].len() as f32 / FULL).min(1.0),
+                named,
+            };
+            found.push(Evidence {
+                hit,
+                start,
+                end,
+                text,
+                features,
+            });
+        }
+    }
+    look(search, retrieved, &mut found)?;
+    Ok(found)
+}
+
+/// Has the model read the sentences that look best without it.
+fn look(
+    search: &Search<'_>,
+    retrieved: &Retrieved,
+    found: &mut [Evidence<'_>],
+) -> anyhow::Result<()> {
+    let Some(question) = &retrieved.vector else {
+        return Ok(());
+    };
+    let promise = |f: &Features| f.covered_near + 0.5 * f.covered + f.fused + 0.2 * f.wanted;
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    order.sort_by(|&a, &b| {
+        let (a, b) = (&found[a].features, &found[b].features);
+        promise(b).total_cmp(&promise(a))
+    });
+    order.truncate(EMBEDDED);
+    let texts: Vec<&str> = order.iter().map(|&index| found[index].text).collect();
+    let vectors = search.embedder.embed(&texts, Role::Passage)?;
+    for (&index, vector) in order.iter().zip(&vectors) {
+        found[index].features.cosine = question.iter().zip(vector).map(|(a, b)| a * b).sum();
+    }
+    Ok(())
+}
+
+/// The name of a document's file, without folders and extension.
+fn file_name(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// The terms of a question with their weights: BM25's inverse document frequency in the collection.
+struct Rarity {
+    terms: Vec<String>,
+    place: HashMap<String, usize>,
+    weights: Vec<f32>,
+    total: f32,
+    /// The weight of a term that no chunk holds.
+    most: f32,
+}
+
+impl Rarity {
+    fn of(search: &Search<'_>, question: &str) -> anyhow::Result<Self> {
+        let terms = query_terms(question);
+        let found = search.store.frequencies(&search.collection, &terms)?;
+        let idf = |with: u64| {
+            let (all, with) = (found.chunks as f32, with as f32);
+            (1.0 + (all - with + 0.5).max(0.0) / (with + 0.5)).ln()
+        };
+        let weights: Vec<f32> = found.with.iter().map(|&with| idf(with)).collect();
+        Ok(Self {
+            place: terms.iter().cloned().zip(0..).collect(),
+            total: weights.iter().sum::<f32>().max(f32::EPSILON),
+            most: idf(0).max(f32::EPSILON),
+            terms,
+            weights,
+        })
+    }
+
+    /// Which of the terms are among `texts`.
+    fn held<'t>(&self, texts: impl IntoIterator<Item = &'t Vec<String>>) -> Vec<bool> {
+        let mut held = vec![false; self.terms.len()];
+        for term in texts.into_iter().flatten() {
+            if let Some(&index) = self.place.get(term) {
+                held[index] = true;
+            }
+        }
+        held
+    }
+
+    /// Share of all the weight that `held` has.
+    fn share(&self, held: &[bool]) -> f32 {
+        let with = self.weights.iter().zip(held).filter(|(_, held)| **held);
+        with.map(|(weight, _)| weight).sum::<f32>() / self.total
+    }
+
+    fn rarest_without(&self, held: &[bool]) -> f32 {
+        let without = self.weights.iter().zip(held).filter(|(_, held)| !**held);
+        without.map(|(weight, _)| *weight).fold(0.0, f32::max) / self.most
+    }
+
+    /// Share of neighbouring terms of the question that are neighbours in `text`, or nearly.
+    fn adjacent(&self, text: &[String]) -> f32 {
+        let known = text.iter().map(|term| self.place.get(term).copied());
+        let places: Vec<Option<usize>> = known.chain([None]).collect();
+        let (mut found, mut all) = (0.0, 0.0);
+        for first in 0..self.terms.len().saturating_sub(1) {
+            let weight = self.weights[first].min(self.weights[first + 1]);
+            all += weight;
+            let near = places
+                .windows(3)
+                .any(|window| window[0] == Some(first) && window[1..].contains(&Some(first + 1)));
+            if near {
+                found += weight;
+            }
+        }
+        if all > 0.0 { found / all } else { 0.0 }
+    }
+}
