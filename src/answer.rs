@@ -2,23 +2,23 @@
 
 mod calibration;
 mod evidence;
+mod header;
 mod wanted;
 
 use std::time::Instant;
 
 pub use evidence::{Evidence, Features, gather};
 
-use self::calibration::calibration;
-use crate::document::{Answer, Citation};
+use self::calibration::Kind;
+use self::wanted::wanted;
+use crate::document::{Answer, Citation, Span};
 use crate::retrieve::{Retrieved, Search};
-use crate::text::{byte_of_char, cjk_share, one_line};
+use crate::text::{byte_of_char, is_cjk_text, one_line};
 
 /// Most sentences quoted.
 const MOST_QUOTES: usize = 3;
 /// Further sentences must be at least this likely, as a share of the best.
-const GOOD_SHARE: f32 = 0.35;
-/// Share of CJK letters from which a question is Korean, Chinese or Japanese.
-const CJK: f32 = 0.3;
+const GOOD_SHARE: f32 = 0.25;
 
 /// Composes the answer to `question` from what was retrieved. Below `min_confidence` there is none;
 /// by default that is as calibrated.
@@ -30,9 +30,15 @@ pub fn answer(
     min_confidence: Option<f32>,
 ) -> anyhow::Result<Answer> {
     let start = Instant::now();
-    let model = &search.collection.model.name;
-    let is_cjk = cjk_share(question) >= CJK;
-    let calibration = calibration(model, is_cjk, retrieved.vector.is_some());
+    let is_cjk = is_cjk_text(question);
+    let best = retrieved.hits.first();
+    let calibration = Kind {
+        is_cjk,
+        is_across: best.is_some_and(|hit| is_cjk_text(&hit.text) != is_cjk),
+        is_semantic: retrieved.vector.is_some(),
+        is_english_model: search.collection.model.name == "minilm",
+    }
+    .calibration();
     let mut found: Vec<(f32, Evidence<'_>)> = gather(search, question, &retrieved)?
         .into_iter()
         .map(|evidence| (calibration.confidence(&evidence.features), evidence))
@@ -45,8 +51,9 @@ pub fn answer(
             if likely < confidence * GOOD_SHARE || citations.len() == MOST_QUOTES {
                 break;
             }
-            let citation = evidence.citation();
-            if !repeats(&citations, &citation) && stands(search, &citation)? {
+            if let Some(citation) = cite(search, question, &evidence)?
+                && !repeats(&citations, &citation)
+            {
                 citations.push(citation);
             }
         }
@@ -66,17 +73,42 @@ pub fn answer(
     })
 }
 
-impl Evidence<'_> {
-    fn citation(&self) -> Citation {
-        Citation {
-            document: self.hit.document.clone(),
-            document_id: self.hit.document_id.clone(),
-            page_number: self.hit.page_number,
-            start: self.start,
-            end: self.end,
-            quote: self.text.to_owned(),
-        }
+/// The citation of a sentence, read again from the stored page; `None` if it does not stand there.
+fn cite(
+    search: &Search<'_>,
+    question: &str,
+    evidence: &Evidence<'_>,
+) -> anyhow::Result<Option<Citation>> {
+    let hit = evidence.hit;
+    let name = &search.collection.name;
+    let page = search.store.page(name, &hit.document_id, hit.page_number)?;
+    let Some(page) = page else {
+        return Ok(None);
+    };
+    let from = byte_of_char(&page.text, evidence.start);
+    let to = byte_of_char(&page.text, evidence.end);
+    if page.text.get(from..to) != Some(evidence.text) {
+        return Ok(None);
     }
+    let span = wanted(question).span(evidence.text, question).map(|range| {
+        let start = evidence.start + evidence.text[..range.start].chars().count();
+        let text = evidence.text[range].to_owned();
+        Span {
+            end: start + text.chars().count(),
+            start,
+            text,
+        }
+    });
+    Ok(Some(Citation {
+        document: hit.document.clone(),
+        document_id: hit.document_id.clone(),
+        page_number: hit.page_number,
+        start: evidence.start,
+        end: evidence.end,
+        quote: evidence.text.to_owned(),
+        header: header::header(&page.text, from).map(str::to_owned),
+        span,
+    }))
 }
 
 fn repeats(citations: &[Citation], citation: &Citation) -> bool {
@@ -84,18 +116,4 @@ fn repeats(citations: &[Citation], citation: &Citation) -> bool {
     citations
         .iter()
         .any(|other| one_line(&other.quote) == words)
-}
-
-/// Whether the quote is what the stored page says at that place.
-fn stands(search: &Search<'_>, citation: &Citation) -> anyhow::Result<bool> {
-    let page = search.store.page(
-        &search.collection.name,
-        &citation.document_id,
-        citation.page_number,
-    )?;
-    Ok(page.is_some_and(|page| {
-        let from = byte_of_char(&page.text, citation.start);
-        let to = byte_of_char(&page.text, citation.end);
-        page.text[from..to] == citation.quote
-    }))
 }

@@ -149,6 +149,22 @@ pub struct Citation {
     pub start: usize,
     pub end: usize,
     pub quote: String,
+    /// The head of the table the quote is a row of, or the line that introduces its list, as the
+    /// page has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// The number, date or name in the quote that the question asks for, where just one stands out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
+}
+
+/// A piece of a quote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Span {
+    pub text: String,
+    /// Character range in the stored page text.
+    pub start: usize,
+    pub end: usize,
 }
 
 /// The reply to one question.
@@ -163,6 +179,21 @@ pub struct Answer {
     pub retrieved_context: Vec<Hit>,
     /// Milliseconds by stage.
     pub timings_ms: BTreeMap<&'static str, f64>,
+}
+
+impl Answer {
+    /// What is said of `question` where there is nothing to look at.
+    pub fn none(question: &str) -> Self {
+        Self {
+            query: question.to_owned(),
+            answered: false,
+            confidence: 0.0,
+            generated_answer: String::new(),
+            citations: Vec::new(),
+            retrieved_context: Vec::new(),
+            timings_ms: BTreeMap::new(),
+        }
+    }
 }
 
 /// Which documents and pages a question may look at; an empty filter lets everything through.

@@ -149,7 +149,7 @@ impl Printer {
         text::render(report, &mut out)?;
         out.flush()?;
         if let Some(note) = text::note(report) {
-            self.note(note);
+            self.note(&note);
         }
         Ok(())
     }

@@ -66,9 +66,8 @@ impl Collection {
         }
         Err(usage!(
             "collection '{name}' was embedded with {was} ({fingerprint}), not with the model chosen \
-             now ({now}); choose that one with --model, or ingest into another collection with \
-             `squall ingest -c NEW PATH` (parsed pages are reused) and then drop this one with \
-             `squall remove --all -c {name}`",
+             now ({now}); leave out --model to go on with that one, or change the collection with \
+             `squall reembed -c {name} --model {now}`",
             name = self.name,
             was = self.model.name,
             fingerprint = self.model.fingerprint,

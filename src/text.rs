@@ -37,6 +37,11 @@ pub fn cjk_share(text: &str) -> f32 {
     }
 }
 
+/// Whether a text is mainly Korean, Chinese or Japanese: such text has Latin words too.
+pub fn is_cjk_text(text: &str) -> bool {
+    cjk_share(text) >= 0.3
+}
+
 /// Byte ranges of the sentences of `text`, blanks around them left out. A paragraph break, a list
 /// item, a heading or a table row ends a sentence; a wrapped line does not.
 pub fn sentences(text: &str) -> Vec<Range<usize>> {

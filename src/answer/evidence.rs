@@ -15,8 +15,8 @@ const CHUNKS: usize = 10;
 const EMBEDDED: usize = 24;
 /// Sentences longer than this are tables and lists gone wrong; they are not quoted.
 const LONGEST: usize = 1200;
-/// Terms of a sentence that says something.
-const FULL: f32 = 8.0;
+/// A heading of fewer terms says nothing, where there is a text below it.
+const FEWEST_TERMS: usize = 3;
 
 /// What is known of a sentence. Shares are 0 to 1 and weigh terms by their rarity in the collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
@@ -27,24 +27,16 @@ pub struct Features {
     pub covered_near: f32,
     /// ... in its chunk.
     pub covered_chunk: f32,
-    /// Rarity of the rarest term of the question that its chunk lacks, 0 to 1.
-    pub lacking: f32,
     /// Share of neighbouring terms of the question that are neighbours in the sentence.
     pub adjacent: f32,
     /// Cosine of the sentence to the question; 0 when the model did not look.
     pub cosine: f32,
     /// Cosine of its chunk to the question.
     pub chunk_cosine: f32,
-    /// Fused score of its chunk, 0 to 1.
-    pub fused: f32,
     /// One over the rank of its chunk.
     pub rank: f32,
     /// 1 when it has what the question asks for, -1 when it has not, 0 when that is not known.
     pub wanted: f32,
-    /// 1 for a sentence of eight terms or more, less for a shorter one.
-    pub full: f32,
-    /// Share of the question's terms in the document's name.
-    pub named: f32,
 }
 
 /// A sentence of a hit.
@@ -72,12 +64,13 @@ pub fn gather<'a>(
         let ranges = sentences(&hit.text);
         let held: Vec<Vec<String>> = ranges.iter().map(|r| terms(&hit.text[r.clone()])).collect();
         let chunk = rarity.held(held.iter());
-        let named = rarity.share(&rarity.held([&terms(file_name(&hit.document))]));
+        let says_more = held.iter().any(|terms| terms.len() >= FEWEST_TERMS);
         for (index, range) in ranges.iter().enumerate() {
             let text = &hit.text[range.clone()];
             let start = hit.start + hit.text[..range.start].chars().count();
             let end = start + text.chars().count();
-            if end - start > LONGEST
+            if (held[index].len() < FEWEST_TERMS && says_more)
+                || end - start > LONGEST
                 || !seen.insert((&hit.document_id, hit.page_number, start, end))
             {
                 continue;
@@ -87,15 +80,11 @@ pub fn gather<'a>(
                 covered: rarity.share(&rarity.held([&held[index]])),
                 covered_near: rarity.share(&rarity.held(&held[beside])),
                 covered_chunk: rarity.share(&chunk),
-                lacking: rarity.rarest_without(&chunk),
                 adjacent: rarity.adjacent(&held[index]),
                 cosine: 0.0,
                 chunk_cosine: hit.cosine.unwrap_or(0.0),
-                fused: hit.score,
                 rank: 1.0 / rank as f32,
                 wanted: kind.is_in(text, question),
-                full: (held[index].len() as f32 / FULL).min(1.0),
-                named,
             };
             found.push(Evidence {
                 hit,
@@ -119,7 +108,7 @@ fn look(
     let Some(question) = &retrieved.vector else {
         return Ok(());
     };
-    let promise = |f: &Features| f.covered_near + 0.5 * f.covered + f.fused + 0.2 * f.wanted;
+    let promise = |f: &Features| f.covered_near + f.covered + f.rank + 0.2 * f.wanted;
     let mut order: Vec<usize> = (0..found.len()).collect();
     order.sort_by(|&a, &b| {
         let (a, b) = (&found[a].features, &found[b].features);
@@ -134,20 +123,12 @@ fn look(
     Ok(())
 }
 
-/// The name of a document's file, without folders and extension.
-fn file_name(path: &str) -> &str {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-}
-
 /// The terms of a question with their weights: BM25's inverse document frequency in the collection.
 struct Rarity {
     terms: Vec<String>,
     place: HashMap<String, usize>,
     weights: Vec<f32>,
     total: f32,
-    /// The weight of a term that no chunk holds.
-    most: f32,
 }
 
 impl Rarity {
@@ -162,7 +143,6 @@ impl Rarity {
         Ok(Self {
             place: terms.iter().cloned().zip(0..).collect(),
             total: weights.iter().sum::<f32>().max(f32::EPSILON),
-            most: idf(0).max(f32::EPSILON),
             terms,
             weights,
         })
@@ -183,11 +163,6 @@ impl Rarity {
     fn share(&self, held: &[bool]) -> f32 {
         let with = self.weights.iter().zip(held).filter(|(_, held)| **held);
         with.map(|(weight, _)| weight).sum::<f32>() / self.total
-    }
-
-    fn rarest_without(&self, held: &[bool]) -> f32 {
-        let without = self.weights.iter().zip(held).filter(|(_, held)| !**held);
-        without.map(|(weight, _)| *weight).fold(0.0, f32::max) / self.most
     }
 
     /// Share of neighbouring terms of the question that are neighbours in `text`, or nearly.

@@ -44,6 +44,23 @@ static A_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
 });
 static A_NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\p{Lu}[\p{L}\p{N}.'’-]*"));
 
+/// Dates, years and times of day, as long as they go.
+static TIMES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)(\d{4}년(\s*\d{1,2}월)?(\s*\d{1,2}일)?|\d{1,2}월(\s*\d{1,2}일)?|(오전|오후)?\s*\d{1,2}시(\s*\d{1,2}분)?|(\d{1,2}\s+)?\b(january|february|march|april|may|june|july|august|september|october|november|december)\b(\s+\d{1,2}\b)?(,?\s+\d{4})?|\b\d{1,2}:\d{2}\b|\b\d{4}-\d{2}-\d{2}\b|\b1\d{3}\b|\b20\d{2}\b)",
+    )
+});
+/// Numbers with what they count.
+static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)([$€£₩]\s?)?\d+([.,]\d+)*(\s?(%|percent|million|billion|thousand|원|명|개|건|점|층|세|회|km|m|kg|kB|MB|GB|만\s?원|억\s?원|백만\s?원|만|억)(\b|원|명|개)?)?",
+    )
+});
+/// Words with capitals, side by side.
+static NAMES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"\p{Lu}[\p{L}\p{N}'’-]+(\s+(of|the|de|van|von|and)?\s*\p{Lu}[\p{L}\p{N}'’-]*)*")
+});
+
 /// The patterns are constants, and every one of them is tried in the tests.
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern")
@@ -78,7 +95,7 @@ impl Wanted {
             Wanted::Time => has(&A_TIME),
             Wanted::Number => has(&A_NUMBER),
             // Korean has no capitals to tell a name by.
-            Wanted::Name if crate::text::cjk_share(sentence) > 0.3 => return 0.0,
+            Wanted::Name if crate::text::is_cjk_text(sentence) => return 0.0,
             // The first word of a sentence has a capital whatever it is.
             Wanted::Name => {
                 let rest = sentence.split_once(' ').map_or("", |(_, rest)| rest);
@@ -88,6 +105,30 @@ impl Wanted {
             }
         };
         if found { 1.0 } else { -1.0 }
+    }
+}
+
+impl Wanted {
+    /// The one thing of this kind in `sentence` that `question` does not name itself; `None` where
+    /// there is none, or more than one.
+    pub fn span(self, sentence: &str, question: &str) -> Option<std::ops::Range<usize>> {
+        let pattern = match self {
+            Wanted::Open => return None,
+            Wanted::Time => &TIMES,
+            Wanted::Number => &NUMBERS,
+            Wanted::Name => &NAMES,
+        };
+        let asked = question.to_lowercase();
+        let mut found = pattern.find_iter(sentence).filter(|found| {
+            let named = asked.contains(&found.as_str().trim().to_lowercase());
+            // Whatever begins a sentence has a capital.
+            !named && !(self == Wanted::Name && found.start() == 0 && !found.as_str().contains(' '))
+        });
+        let first = found.next()?;
+        let text = first.as_str();
+        let start = first.start() + (text.len() - text.trim_start().len());
+        let end = first.end() - (text.len() - text.trim_end().len());
+        (found.next().is_none() && start < end).then_some(start..end)
     }
 }
 
@@ -109,6 +150,39 @@ mod tests {
             ("Why did it fail?", Wanted::Open),
         ] {
             assert_eq!(wanted(question), kind, "{question}");
+        }
+    }
+
+    #[test]
+    fn what_stands_out_is_found_and_two_of_a_kind_do_not() {
+        for (question, sentence, span) in [
+            (
+                "How many points?",
+                "They gave up just 308 points.",
+                Some("308"),
+            ),
+            ("얼마인가요?", "보증금은 500만 원이다.", Some("500만 원")),
+            (
+                "언제인가요?",
+                "기한은 2026년 3월 14일까지다.",
+                Some("2026년 3월 14일"),
+            ),
+            (
+                "When did it open?",
+                "It opened on 3 May 1921 in the rain.",
+                Some("3 May 1921"),
+            ),
+            (
+                "Who approved it?",
+                "It was approved by Ines Halvorsen.",
+                Some("Ines Halvorsen"),
+            ),
+            ("How many?", "Between 3 and 5.", None),
+            ("Why?", "Because of 3.", None),
+            ("Who is Ines?", "Ines stands here.", None),
+        ] {
+            let found = wanted(question).span(sentence, question);
+            assert_eq!(found.map(|range| &sentence[range]), span, "{sentence}");
         }
     }
 

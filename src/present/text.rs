@@ -1,5 +1,6 @@
 //! Reports as text for people.
 
+mod answer;
 mod evaluation;
 mod summary;
 
@@ -7,10 +8,9 @@ use std::io::{Result, Write};
 use std::path::Path;
 
 use super::{Check, OptimizeReport, RemoveReport, Report, StatusReport};
-use crate::document::Answer;
 use crate::reembed::Reembedded;
 use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Repaired, Transferred};
-use crate::text::{count, one_line};
+use crate::text::count;
 
 /// Failures listed in a summary; `status` has them all.
 const MOST_FAILURES: usize = 20;
@@ -19,7 +19,7 @@ const MOST_FAILURES: usize = 20;
 pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
     match report {
         Report::Ingest(report) => summary::ingest(report, out),
-        Report::Answer(found) => answer(found, out),
+        Report::Answer(found) => answer::answer(found, out),
         Report::Refusal { error } => writeln!(out, "{error}"),
         Report::Status(report) => status(report, out),
         Report::Job(row) => job(row, out),
@@ -38,30 +38,15 @@ pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
 }
 
 /// What to say on stderr beside a report, so that stdout stays data.
-pub fn note(report: &Report) -> Option<&'static str> {
+pub fn note(report: &Report) -> Option<String> {
     match report {
-        Report::Answer(answer) if answer.retrieved_context.is_empty() => {
-            Some("no answer: no passage matches the question and the filters")
-        }
-        Report::Answer(answer) if !answer.answered => Some("no answer in these documents"),
-        Report::Verified { healthy: false, .. } => Some("type `squall repair` to mend it"),
+        Report::Answer(answer) => answer::note(answer),
+        Report::Verified { healthy: false, .. } => Some("type `squall repair` to mend it".into()),
         Report::Ingest(summary) if summary.interrupted => {
-            Some("stopped; run the same command again to go on, nothing is done twice")
+            Some("stopped; run the same command again to go on, nothing is done twice".into())
         }
         _ => None,
     }
-}
-
-fn answer(answer: &Answer, out: &mut dyn Write) -> Result<()> {
-    for (index, citation) in answer.citations.iter().enumerate() {
-        if index > 0 {
-            writeln!(out)?;
-        }
-        writeln!(out, "{}", one_line(&citation.quote))?;
-        let place = short(&citation.document);
-        writeln!(out, "    {place}:{}", citation.page_number)?;
-    }
-    Ok(())
 }
 
 fn reembedded(report: &Reembedded, out: &mut dyn Write) -> Result<()> {

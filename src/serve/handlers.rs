@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Refusal, State, UPLOAD_ROOT};
-use crate::ask::{Asker, collection_to_ask};
+use crate::ask::{Asker, check_question, collection_to_ask};
 use crate::document::{Answer, DocumentId, Filter, SCHEMA, Source, Tags};
 use crate::ledger::{Job, JobState, Target};
 use crate::retrieve::Search;
@@ -65,7 +65,12 @@ pub async fn query(
 }
 
 fn ask(state: &State, question: &str, top_k: usize) -> anyhow::Result<Answer> {
+    check_question(question)?;
     let (store, name) = (&*state.store, &state.settings.collection);
+    if store.collection(name)?.is_none() {
+        // It is made with the first document.
+        return Ok(Answer::none(question));
+    }
     let (collection, embedder) = collection_to_ask(store, name, &state.models)?;
     let asker = Asker {
         search: Search {

@@ -250,10 +250,14 @@ fn another_model_is_refused_with_the_way_out() {
     drop(db);
     complains(&home, &["query", "x"], 2, "was embedded with other");
     home.write("new.txt", "text");
+    complains(&home, &["ingest", "docs"], 2, "squall reembed");
     complains(
         &home,
-        &["ingest", "docs"],
+        &["ingest", "docs", "--model", "minilm"],
         2,
-        "squall remove --all -c default",
+        "squall reembed",
     );
+    // The way out works, as the pages are there.
+    home.run(&["reembed"]).expect(0);
+    home.run(&["ingest", "docs"]).expect(0);
 }

@@ -58,7 +58,11 @@ fn a_vector_is_the_same_in_any_company() {
         let together = model.embed(&texts, Role::Passage).unwrap();
         for (text, vector) in texts.iter().zip(together) {
             let alone = &model.embed(&[text], Role::Passage).unwrap()[0];
-            let most = alone.iter().zip(&vector).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let most = alone
+                .iter()
+                .zip(&vector)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
             assert!(most < 1e-3, "{text:?}: {most}");
         }
     }

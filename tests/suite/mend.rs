@@ -102,7 +102,10 @@ fn a_damaged_job_is_kept_and_never_sent_again_unasked() {
 fn a_damaged_collection_keeps_its_documents() {
     let home = demo();
     let before = home.json(&["status", "-d"], 0)[0]["documents"].clone();
-    spoil(&home.data_dir().join("squall.db"), "all-minilm-l6-v2/int8");
+    spoil(
+        &home.data_dir().join("squall.db"),
+        "multilingual-e5-small/q4",
+    );
     let ran = home.run(&["query", "who approved the budget?"]).expect(5);
     assert!(ran.stderr.contains("squall repair"), "{}", ran.stderr);
     home.run(&["repair", "--yes"]).expect(0);

@@ -1,0 +1,66 @@
+//! What a row or a list item stands under.
+
+/// The head of the table, or the line that introduces the list, that the text at byte `start` of
+/// `page` belongs to.
+pub fn header(page: &str, start: usize) -> Option<&str> {
+    let line_start = page[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line = page[line_start..].trim_start();
+    if line.starts_with('|') {
+        return table_head(&page[..line_start]);
+    }
+    is_item(line)
+        .then(|| introduction(&page[..line_start]))
+        .flatten()
+}
+
+/// The first of the rows that end `above`, unless the row itself is the first.
+fn table_head(above: &str) -> Option<&str> {
+    let rows = above
+        .lines()
+        .rev()
+        .take_while(|line| line.trim_start().starts_with('|'));
+    rows.last().map(str::trim)
+}
+
+/// The line above the list whose items end `above`: one that ends with a colon.
+fn introduction(above: &str) -> Option<&str> {
+    let mut lines = above.lines().rev().map(str::trim);
+    let line = lines.find(|line| !line.is_empty() && !is_item(line))?;
+    line.ends_with([':', '：']).then_some(line)
+}
+
+fn is_item(line: &str) -> bool {
+    let marked = [
+        "- ", "* ", "+ ", "• ", "◦ ", "▪ ", "● ", "○ ", "■ ", "□ ", "※ ", "· ",
+    ];
+    let number = line.split_once(['.', ')']).is_some_and(|(number, rest)| {
+        (1..=3).contains(&number.len())
+            && number.bytes().all(|b| b.is_ascii_digit())
+            && rest.starts_with(' ')
+    });
+    number || marked.iter().any(|mark| line.starts_with(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_the_head_of_its_table() {
+        let page = "Fees\n\n| boat | fee |\n|---|---|\n| small | 20 |\n| large | 55 |\n\nEnd.";
+        let at = page.find("| large").unwrap();
+        assert_eq!(header(page, at), Some("| boat | fee |"));
+        assert_eq!(header(page, page.find("| boat").unwrap()), None);
+        assert_eq!(header(page, page.find("End").unwrap()), None);
+    }
+
+    #[test]
+    fn an_item_has_the_line_that_introduces_its_list() {
+        let page = "준비물:\n- 신분증\n- 신청서\n\nNotes\n- one";
+        assert_eq!(
+            header(page, page.find("- 신청서").unwrap()),
+            Some("준비물:")
+        );
+        assert_eq!(header(page, page.find("- one").unwrap()), None);
+    }
+}

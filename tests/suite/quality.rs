@@ -1,0 +1,260 @@
+//! How good retrieval and answers are on open data: `SQUALL_TEST_DATA` names its folder, and the
+//! floors below are what must hold with default settings. `--nocapture` shows the figures.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::Home;
+
+/// What fusing may cost against the better of its arms.
+const SLACK: f64 = 0.005;
+
+fn data() -> PathBuf {
+    PathBuf::from(std::env::var_os("SQUALL_TEST_DATA").expect("SQUALL_TEST_DATA names the data"))
+}
+
+fn unpacked(path: &Path) -> String {
+    let output = Command::new("gzip").arg("-dc").arg(path).output().unwrap();
+    assert!(output.status.success(), "{}", path.display());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn lines(path: &Path, rows: impl IntoIterator<Item = Value>) {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    for row in rows {
+        writeln!(file, "{row}").unwrap();
+    }
+}
+
+/// A folder in BEIR layout.
+fn beir(
+    folder: &Path,
+    corpus: impl IntoIterator<Item = (String, String)>,
+    questions: &[(String, String, String)],
+) {
+    std::fs::create_dir_all(folder.join("qrels")).unwrap();
+    let corpus = corpus.into_iter();
+    lines(
+        &folder.join("corpus.jsonl"),
+        corpus.map(|(id, text)| json!({"_id": id, "text": text})),
+    );
+    let queries = questions.iter();
+    lines(
+        &folder.join("queries.jsonl"),
+        queries.map(|(id, text, _)| json!({"_id": id, "text": text})),
+    );
+    let mut qrels = String::from("query-id\tcorpus-id\tscore\n");
+    for (id, _, document) in questions {
+        qrels.push_str(&format!("{id}\t{document}\t1\n"));
+    }
+    std::fs::write(folder.join("qrels/test.tsv"), qrels).unwrap();
+}
+
+fn evaluate(home: &Home, path: &Path, more: &[&str]) -> Value {
+    let mut args = vec!["eval", path.to_str().unwrap()];
+    args.extend(more);
+    let report = home.json(&args, 0).pop().unwrap();
+    println!("{} {more:?}: {report}", path.file_name().unwrap().display());
+    assert_eq!(report["missing_documents"], json!([]));
+    report
+}
+
+/// The value of `measure` with both arms, which must hold `floor` and either arm.
+fn fused(home: &Home, path: &Path, measure: &str, floor: f64) {
+    let of = |mode: &str| {
+        let report = evaluate(home, path, &["--retrieval-only", "--mode", mode]);
+        report["ranking"][measure].as_f64().unwrap()
+    };
+    let (lexical, semantic, hybrid) = (of("lexical"), of("semantic"), of("hybrid"));
+    assert!(hybrid >= floor, "{measure} {hybrid}, wanted {floor}");
+    let better = lexical.max(semantic);
+    assert!(hybrid >= better - SLACK, "{hybrid} fused, {better} alone");
+}
+
+fn home() -> Home {
+    let home = Home::new();
+    let cache = home.path().join("cache");
+    home.env("SQUALL_CACHE_DIR", cache.to_str().unwrap())
+}
+
+#[test]
+#[ignore = "needs SQUALL_TEST_DATA"]
+fn quality_on_english_abstracts() {
+    let (home, source) = (home(), data().join("scifact"));
+    let folder = home.path().join("scifact");
+    std::fs::create_dir_all(folder.join("qrels")).unwrap();
+    for name in ["corpus.jsonl", "queries.jsonl"] {
+        let text = unpacked(&source.join(format!("{name}.gz")));
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    std::fs::copy(source.join("qrels/test.tsv"), folder.join("qrels/test.tsv")).unwrap();
+    fused(&home, &folder, "ndcg_at_10", 0.725);
+}
+
+/// Passages of KorQuAD, and its questions with the passage and the answers of each.
+type Passages = (Vec<(String, String)>, Vec<(String, String, String)>);
+
+fn korquad() -> Passages {
+    let text = unpacked(&data().join("korquad/KorQuAD_v1.0_dev.json.gz"));
+    let korquad: Value = serde_json::from_str(&text).unwrap();
+    let (mut passages, mut questions) = (Vec::<(String, String)>::new(), Vec::new());
+    let all = korquad["data"].as_array().unwrap().iter();
+    for paragraph in all.flat_map(|article| article["paragraphs"].as_array().unwrap()) {
+        let text = paragraph["context"].as_str().unwrap();
+        let known = passages.iter().find(|(_, known)| known == text);
+        let id = known.map_or_else(|| format!("p{}", passages.len()), |(id, _)| id.clone());
+        if known.is_none() {
+            passages.push((id.clone(), text.to_owned()));
+        }
+        for question in paragraph["qas"].as_array().unwrap() {
+            questions.push((
+                question["id"].as_str().unwrap().to_owned(),
+                question["question"].as_str().unwrap().to_owned(),
+                id.clone(),
+            ));
+        }
+    }
+    (passages, questions)
+}
+
+#[test]
+#[ignore = "needs SQUALL_TEST_DATA"]
+fn quality_on_korean_passages() {
+    let home = home();
+    let folder = home.path().join("korquad");
+    let (passages, questions) = korquad();
+    beir(&folder, passages, &questions);
+    fused(&home, &folder, "ndcg_at_10", 0.955);
+}
+
+/// Questions to Wikipedia articles, once with all of them and once without a quarter.
+#[test]
+#[ignore = "needs SQUALL_TEST_DATA"]
+fn quality_of_answers_and_of_refusals() {
+    let home = home();
+    let articles = data().join("xquad/articles");
+    let text = std::fs::read_to_string(data().join("xquad/queries.jsonl")).unwrap();
+    let questions: Vec<Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let mut names: Vec<&str> = questions
+        .iter()
+        .map(|q| q["article"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let out: Vec<&str> = names.iter().copied().skip(1).step_by(4).collect();
+    assert_eq!((names.len(), out.len()), (48, 12));
+    let row = |question: &Value, out: &[&str]| {
+        let article = question["article"].as_str().unwrap();
+        json!({
+            "question": question["question"], "document": article, "answers": question["answers"],
+            "answerable": !out.contains(&article),
+        })
+    };
+    home.run(&["ingest", articles.to_str().unwrap()]).expect(0);
+    let all = home.path().join("all.jsonl");
+    lines(&all, questions.iter().map(|question| row(question, &[])));
+    let answers = &evaluate(&home, &all, &[])["answers"];
+    assert!(
+        answers["answer_in_quote"].as_f64().unwrap() >= 0.80,
+        "{answers}"
+    );
+    assert_eq!(answers["verified_citations"], 1.0);
+    let gone: Vec<PathBuf> = out.iter().map(|name| articles.join(name)).collect();
+    let mut args = vec!["remove"];
+    args.extend(gone.iter().map(|path| path.to_str().unwrap()));
+    home.run(&args).expect(0);
+    let some = home.path().join("some.jsonl");
+    lines(&some, questions.iter().map(|question| row(question, &out)));
+    let answers = &evaluate(&home, &some, &[])["answers"];
+    assert!(
+        answers["false_answers"].as_f64().unwrap() <= 0.20,
+        "{answers}"
+    );
+    assert!(
+        answers["false_refusals"].as_f64().unwrap() <= 0.10,
+        "{answers}"
+    );
+    assert_eq!(answers["verified_citations"], 1.0);
+}
+
+/// The text of a page of the guide: tags out, blocks apart.
+fn page_text(html: &str) -> String {
+    let body = html.split_once("<body").map_or(html, |(_, body)| body);
+    let mut text = String::new();
+    let mut rest = body;
+    while let Some((before, after)) = rest.split_once('<') {
+        text.push_str(before);
+        let (tag, after) = after.split_once('>').unwrap_or((after, ""));
+        let name = tag
+            .trim_start_matches('/')
+            .split([' ', '\n'])
+            .next()
+            .unwrap();
+        if [
+            "p", "div", "li", "h1", "h2", "h3", "h4", "tr", "pre", "table",
+        ]
+        .contains(&name)
+        {
+            text.push_str("\n\n");
+        }
+        rest = after;
+    }
+    for (name, c) in [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&amp;", "&"),
+    ] {
+        text = text.replace(name, c);
+    }
+    text
+}
+
+/// The title without its number: `B.2. Using preseeding` is `Using preseeding`.
+fn title(text: &str) -> String {
+    let number = r"^((Chapter|Appendix|부록|제)\s*)?[0-9A-G]+(\.[0-9]+)*(장)?\.\s*";
+    regex::Regex::new(number)
+        .unwrap()
+        .replace(text, "")
+        .into_owned()
+}
+
+/// An English title must find the Korean page of the same manual, and the other way round.
+#[test]
+#[ignore = "needs SQUALL_TEST_DATA"]
+fn quality_across_languages() {
+    let home = home();
+    let guide = data().join("pdf-korean/debian-installation-guide");
+    let text = std::fs::read_to_string(guide.join("parallel_pages.jsonl")).unwrap();
+    let pages: Vec<Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    for (asked, found) in [("en", "ko"), ("ko", "en")] {
+        let name = |page: &Value| page["file"].as_str().unwrap().to_owned();
+        let corpus = pages.iter().map(|page| {
+            let html = std::fs::read_to_string(guide.join(found).join(name(page))).unwrap();
+            (name(page), page_text(&html))
+        });
+        let questions: Vec<(String, String, String)> = pages
+            .iter()
+            .map(|page| {
+                let asked = page[format!("title_{asked}")].as_str().unwrap();
+                (name(page), title(asked), name(page))
+            })
+            .collect();
+        let folder = home.path().join(format!("{asked}-{found}"));
+        beir(&folder, corpus, &questions);
+        // English pages alone would be given the English model.
+        let args = ["--retrieval-only", "--model", "multilingual"];
+        let report = evaluate(&home, &folder, &args);
+        let recall = report["ranking"]["recall_at_5"].as_f64().unwrap();
+        assert!(recall >= 0.60, "{asked} to {found}: {recall}");
+    }
+}
