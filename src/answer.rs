@@ -9,7 +9,7 @@ use std::time::Instant;
 
 pub use evidence::{Evidence, Features, gather};
 
-use self::calibration::Kind;
+use self::calibration::{Kind, Reader};
 use self::wanted::wanted;
 use crate::document::{Answer, Citation, Span};
 use crate::retrieve::{Retrieved, Search};
@@ -35,8 +35,10 @@ pub fn answer(
     let calibration = Kind {
         is_cjk,
         is_across: best.is_some_and(|hit| is_cjk_text(&hit.text) != is_cjk),
-        is_semantic: retrieved.vector.is_some(),
-        is_english_model: search.collection.model.name == "minilm",
+        model: match retrieved.vector.is_some() {
+            true => Reader::of(&search.collection.model.fingerprint),
+            false => Reader::Other,
+        },
     }
     .calibration();
     let mut found: Vec<(f32, Evidence<'_>)> = gather(search, question, &retrieved)?

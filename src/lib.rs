@@ -44,7 +44,7 @@ pub fn build_facts() -> &'static str {
             "release"
         };
         format!(
-            "{}\nmodel: all-MiniLM-L6-v2, int8, 384 dimensions, 256 tokens (built in)\n\
+            "{}\nmodels: all-MiniLM-L6-v2 (minilm), multilingual-e5-small (multilingual), built in\n\
              build: {profile}, {ARCH}, {OS}\nstore: SQLite {}, parsers: local, storm (API v1, v2)",
             env!("CARGO_PKG_VERSION"),
             rusqlite::version()

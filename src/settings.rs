@@ -1,6 +1,7 @@
 //! Settings: flag > environment > file > default, merged by one pure function and validated.
 
 mod env;
+mod flags;
 mod values;
 
 use std::collections::HashMap;
@@ -13,9 +14,10 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use self::env::{environment, first, token};
+use self::flags::flags;
 pub use self::values::{DAY, named, parse_day, parse_pages, parse_tag};
 use self::values::{base_url, duration, size, within};
-use crate::cli::{Command, Global, Locking, Parsing};
+use crate::cli::{Command, Global};
 use crate::error::Error;
 use crate::usage;
 
@@ -242,10 +244,15 @@ impl Settings {
         if asked_to_escalate && parser != ParserChoice::Auto {
             return Err(usage!("--escalate is for --parser auto, which reads here first").into());
         }
+        let data_dir = layer.data_dir.or(default_dirs.data).ok_or_else(|| {
+            usage!("no home directory is known, set --data-dir or SQUALL_DATA_DIR")
+        })?;
+        let cache_dir = first(env, &["SQUALL_CACHE_DIR"]).map(PathBuf::from);
         Ok(Self {
-            data_dir: layer.data_dir.or(default_dirs.data).ok_or_else(|| {
-                usage!("no home directory is known, set --data-dir or SQUALL_DATA_DIR")
-            })?,
+            cache_dir: cache_dir
+                .or(default_dirs.cache)
+                .unwrap_or_else(|| data_dir.join("cache")),
+            data_dir,
             collection: named(layer.collection.unwrap_or_else(|| "default".into()))?,
             model: layer.model.unwrap_or_else(|| "auto".into()),
             parser,
@@ -273,9 +280,6 @@ impl Settings {
             index: layer.index.unwrap_or(IndexChoice::Auto),
             mode: layer.mode.unwrap_or_default(),
             min_confidence: confidence(layer.min_confidence)?,
-            cache_dir: first(env, &["SQUALL_CACHE_DIR"])
-                .map_or(default_dirs.cache, |dir| Some(PathBuf::from(dir)))
-                .ok_or_else(|| usage!("no home directory is known, set SQUALL_CACHE_DIR"))?,
             hnsw_min_chunks: layer.hnsw_min_chunks.unwrap_or(HNSW_MIN_CHUNKS),
             addr: layer
                 .addr
@@ -309,84 +313,6 @@ fn parser_memory(value: Option<String>) -> anyhow::Result<u64> {
         return Err(usage!("parser_memory must be at least 100MB").into());
     }
     Ok(bytes)
-}
-
-/// The flags of any command as a layer.
-fn flags(global: &Global, command: &Command) -> Layer {
-    let base = Layer {
-        data_dir: global.data_dir.clone(),
-        model: global.model.clone(),
-        ..Layer::default()
-    };
-    match command {
-        Command::Ingest(args) => Layer {
-            collection: args.collection.clone(),
-            ..parsing(&args.parsing)
-        },
-        Command::Query(args) => Layer {
-            collection: args.scope.collection.clone(),
-            top_k: args.top_k,
-            index: args.retrieval.index,
-            mode: args.retrieval.mode,
-            min_confidence: args.retrieval.min_confidence,
-            ..Layer::default()
-        },
-        Command::Eval(args) => Layer {
-            collection: args.collection.clone(),
-            top_k: args.top_k,
-            index: args.retrieval.index,
-            mode: args.retrieval.mode,
-            min_confidence: args.retrieval.min_confidence,
-            ..Layer::default()
-        },
-        Command::Status(args) => parsing(&args.parsing),
-        Command::Remove(args) => Layer {
-            collection: args.collection.clone(),
-            ..Layer::default()
-        },
-        Command::Verify(args) => locking(args),
-        Command::Repair(args) => locking(&args.locking),
-        Command::Export(args) => Layer {
-            collection: args.collection.clone(),
-            ..Layer::default()
-        },
-        Command::Import(args) => locking(&args.locking),
-        Command::Reembed(args) => Layer {
-            collection: args.collection.clone(),
-            ..locking(&args.locking)
-        },
-        Command::Serve(args) => Layer {
-            collection: args.collection.clone(),
-            addr: args.addr,
-            ..parsing(&args.parsing)
-        },
-        _ => Layer::default(),
-    }
-    .over(base)
-}
-
-fn locking(args: &Locking) -> Layer {
-    Layer {
-        lock_timeout: args.lock_timeout.clone(),
-        ..Layer::default()
-    }
-}
-
-fn parsing(args: &Parsing) -> Layer {
-    Layer {
-        parser: args.parser,
-        escalate: args.escalate.then_some(true),
-        parser_memory: args.parser_memory.clone(),
-        max_pages: args.max_pages,
-        max_bytes: args.max_bytes.clone(),
-        concurrency: args.concurrency,
-        poll_interval: args.poll_interval.clone(),
-        timeout: args.timeout.clone(),
-        lock_timeout: args.lock_timeout.clone(),
-        language: args.language.clone(),
-        storm_api: args.storm_api,
-        ..Layer::default()
-    }
 }
 
 fn read_config(path: Option<&Path>, required: bool) -> anyhow::Result<Layer> {

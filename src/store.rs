@@ -12,6 +12,7 @@ mod jobs;
 mod lock;
 mod mark;
 mod put;
+mod reclaim;
 mod repair;
 mod salvage;
 mod search;

@@ -11,8 +11,9 @@ use crate::text::sentences;
 
 /// Chunks whose sentences are looked at, the best first.
 const CHUNKS: usize = 10;
-/// Sentences the model looks at: those that look best without it.
-const EMBEDDED: usize = 24;
+/// Sentences the model looks at: those that look best without it. More do not make better answers on
+/// the open sets.
+const EMBEDDED: usize = 8;
 /// Sentences longer than this are tables and lists gone wrong; they are not quoted.
 const LONGEST: usize = 1200;
 /// A heading of fewer terms says nothing, where there is a text below it.

@@ -122,7 +122,8 @@ impl Wanted {
         let mut found = pattern.find_iter(sentence).filter(|found| {
             let named = asked.contains(&found.as_str().trim().to_lowercase());
             // Whatever begins a sentence has a capital.
-            !named && !(self == Wanted::Name && found.start() == 0 && !found.as_str().contains(' '))
+            let begins = found.start() == 0 && !found.as_str().contains(' ');
+            !(named || self == Wanted::Name && begins)
         });
         let first = found.next()?;
         let text = first.as_str();

@@ -76,17 +76,20 @@ fn store(settings: &Settings) -> Check {
 
 fn model(settings: &Settings) -> Check {
     let embed = || -> anyhow::Result<String> {
-        let (embedder, _) = app::models(settings)?.choose([]);
-        let start = std::time::Instant::now();
-        embedder.embed(&["a short sentence to try the model"], Role::Query)?;
-        Ok(format!(
-            "{} ({}), {} dimensions, {} tokens, first vector after {} ms",
-            embedder.name(),
-            embedder.fingerprint(),
-            embedder.dimension(),
-            embedder.max_tokens(),
-            start.elapsed().as_millis()
-        ))
+        let mut lines = Vec::new();
+        for embedder in app::models(settings)?.all() {
+            let start = std::time::Instant::now();
+            embedder.embed(&["a short sentence to try the model"], Role::Query)?;
+            lines.push(format!(
+                "{} ({}), {} dimensions, {} tokens, first vector after {} ms",
+                embedder.name(),
+                embedder.fingerprint(),
+                embedder.dimension(),
+                embedder.max_tokens(),
+                start.elapsed().as_millis()
+            ));
+        }
+        Ok(lines.join("; "))
     };
     Check::of("model", embed(), |error| {
         (

@@ -8,12 +8,10 @@ use anyhow::Context as _;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
-use super::best::dot;
 use super::put::drop_document;
-use super::search::floats;
 use super::sqlite::{EmbeddedStore, TERMS, explain, terms_table};
 use super::verify::{fill_terms, unembedded, unsound};
-use super::{ModelIdentity, salvage, sums};
+use super::{salvage, sums};
 use crate::document::DocumentId;
 use crate::embed::{Embedder, Role};
 use crate::error::Error;
@@ -22,11 +20,6 @@ use crate::text::count;
 
 /// Chunks embedded between two commits.
 const BATCH: usize = 64;
-/// Chunks embedded to find out whether a model is the one a collection was made with.
-const SAMPLES: usize = 3;
-/// Cosine from which two vectors of the same text come from the same model: int8 kernels differ a
-/// little between processors.
-const SAME: f32 = 0.98;
 /// What a job says whose row was damaged.
 pub(super) const DAMAGED_JOB: &str = "its row in the ledger was damaged";
 
@@ -201,85 +194,6 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    /// A damaged row of a collection would take all its documents along. It is never dropped: where
-    /// a model at hand makes the vectors that are stored, it is the model that belongs there.
-    fn keep_collections(
-        &self,
-        models: &[Arc<dyn Embedder>],
-        yes: bool,
-        repaired: &mut Repaired,
-    ) -> anyhow::Result<()> {
-        let damaged: Vec<(i64, String)> = {
-            let db = self.db();
-            let mut statement = db.prepare(&format!(
-                "SELECT id, name FROM collections c WHERE ({}) IS NOT TRUE OR fingerprint = ''",
-                sums::intact("collections", "c")
-            ))?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<Result<_, _>>()?
-        };
-        for (id, name) in damaged {
-            if !yes {
-                let text = format!("the row of collection '{name}' is damaged: --yes mends it");
-                repaired.left.push(text);
-            } else if let Some(model) = self.maker(id, models)? {
-                self.keep_copy(repaired)?;
-                self.write(|tx| {
-                    Ok(tx.execute(
-                        "UPDATE collections SET model = ?2, fingerprint = ?3, dimension = ?4,
-                             generation = max(generation, 0) + 1 WHERE id = ?1",
-                        params![id, model.name, model.fingerprint, model.dimension as i64],
-                    )?)
-                })?;
-                repaired.kept_collections.push(name);
-            } else {
-                repaired.left.push(format!(
-                    "collection '{name}' was made with another model: name it, `squall --model \
-                     MODEL repair --yes`"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// The model that makes the vectors of a collection. Where there are none yet, the first of
-    /// `models` will do.
-    fn maker(
-        &self,
-        collection: i64,
-        models: &[Arc<dyn Embedder>],
-    ) -> anyhow::Result<Option<ModelIdentity>> {
-        for model in models {
-            if self.is_made_by(collection, &**model)? {
-                return Ok(Some(crate::ingest::identity(&**model)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether `embedder` makes the vectors that a few chunks of the collection have.
-    fn is_made_by(&self, collection: i64, embedder: &dyn Embedder) -> anyhow::Result<bool> {
-        let samples: Vec<(String, Vec<u8>)> = {
-            let db = self.db();
-            let mut statement = db.prepare(&format!(
-                "SELECT substr(p.text, k.start + 1, k.end - k.start), v.vector
-                 FROM chunks k JOIN vectors v ON v.chunk_id = k.id
-                 JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
-                 WHERE k.collection_id = ?1 AND {} AND {} LIMIT {SAMPLES}",
-                sums::intact("pages", "p"),
-                sums::intact("vectors", "v")
-            ))?;
-            let rows = statement.query_map([collection], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<Result<_, _>>()?
-        };
-        let texts: Vec<&str> = samples.iter().map(|(text, _)| text.as_str()).collect();
-        let vectors = embedder.embed(&texts, Role::Passage)?;
-        Ok(samples.iter().zip(vectors).all(|((_, stored), vector)| {
-            let stored = floats(stored);
-            stored.len() == vector.len() && dot(&stored, &vector) > SAME
-        }))
-    }
-
     /// Takes out documents whose pages cannot be trusted.
     fn drop_unsound(&self, yes: bool, repaired: &mut Repaired) -> anyhow::Result<()> {
         let documents = unsound(&self.db())?;
@@ -397,7 +311,7 @@ impl EmbeddedStore {
     }
 
     /// Puts a copy of the database aside, once a repair.
-    fn keep_copy(&self, repaired: &mut Repaired) -> anyhow::Result<()> {
+    pub(super) fn keep_copy(&self, repaired: &mut Repaired) -> anyhow::Result<()> {
         if repaired.quarantine.is_none() {
             let folder = quarantine(&self.data_dir)?;
             let copy = EmbeddedStore::database(&folder);

@@ -1,0 +1,85 @@
+//! The command line as a layer of settings.
+
+use super::Layer;
+use crate::cli::{Command, Global, Locking, Parsing, Retrieval};
+
+/// The flags of any command as a layer.
+pub(super) fn flags(global: &Global, command: &Command) -> Layer {
+    let base = Layer {
+        data_dir: global.data_dir.clone(),
+        model: global.model.clone(),
+        ..Layer::default()
+    };
+    match command {
+        Command::Ingest(args) => Layer {
+            collection: args.collection.clone(),
+            ..parsing(&args.parsing)
+        },
+        Command::Query(args) => Layer {
+            collection: args.scope.collection.clone(),
+            top_k: args.top_k,
+            ..retrieval(&args.retrieval)
+        },
+        Command::Eval(args) => Layer {
+            collection: args.collection.clone(),
+            top_k: args.top_k,
+            ..retrieval(&args.retrieval)
+        },
+        Command::Status(args) => parsing(&args.parsing),
+        Command::Remove(args) => Layer {
+            collection: args.collection.clone(),
+            ..Layer::default()
+        },
+        Command::Verify(args) => locking(args),
+        Command::Repair(args) => locking(&args.locking),
+        Command::Export(args) => Layer {
+            collection: args.collection.clone(),
+            ..Layer::default()
+        },
+        Command::Import(args) => locking(&args.locking),
+        Command::Reembed(args) => Layer {
+            collection: args.collection.clone(),
+            ..locking(&args.locking)
+        },
+        Command::Serve(args) => Layer {
+            collection: args.collection.clone(),
+            addr: args.addr,
+            ..parsing(&args.parsing)
+        },
+        _ => Layer::default(),
+    }
+    .over(base)
+}
+
+fn locking(args: &Locking) -> Layer {
+    Layer {
+        lock_timeout: args.lock_timeout.clone(),
+        ..Layer::default()
+    }
+}
+
+fn retrieval(args: &Retrieval) -> Layer {
+    Layer {
+        index: args.index,
+        mode: args.mode,
+        min_confidence: args.min_confidence,
+        ..Layer::default()
+    }
+}
+
+fn parsing(args: &Parsing) -> Layer {
+    Layer {
+        parser: args.parser,
+        escalate: args.escalate.then_some(true),
+        parser_memory: args.parser_memory.clone(),
+        max_pages: args.max_pages,
+        max_bytes: args.max_bytes.clone(),
+        concurrency: args.concurrency,
+        poll_interval: args.poll_interval.clone(),
+        timeout: args.timeout.clone(),
+        lock_timeout: args.lock_timeout.clone(),
+        language: args.language.clone(),
+        storm_api: args.storm_api,
+        ..Layer::default()
+    }
+}
