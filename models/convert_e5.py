@@ -119,6 +119,7 @@ class Tokenizer:
         text = "".join(self.replaced.get(c, c) for c in text)
         while "  " in text:
             text = text.replace("  ", " ")
+        text = text.rstrip(" ")
         text = (text if text.startswith(" ") else " " + text).replace(" ", SPACE)
         best = [(0.0, 0, None)] + [(-1e30, 0, None)] * len(text)
         for start in range(len(text)):
@@ -132,7 +133,8 @@ class Tokenizer:
         ids, at = [], len(text)
         while at:
             _, at, piece = best[at]
-            ids.append(piece)
+            if not (ids and piece == ids[-1] == SPECIAL.index("<unk>")):
+                ids.append(piece)  # unknown characters side by side are one
         return ids[::-1]
 
 

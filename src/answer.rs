@@ -13,7 +13,7 @@ use self::calibration::{Kind, Reader};
 use self::wanted::wanted;
 use crate::document::{Answer, Citation, Span};
 use crate::retrieve::{Retrieved, Search};
-use crate::text::{byte_of_char, is_cjk_text, one_line};
+use crate::text::{byte_of_char, is_cjk_text, may_share_words, one_line};
 
 /// Most sentences quoted.
 const MOST_QUOTES: usize = 3;
@@ -34,7 +34,7 @@ pub fn answer(
     let best = retrieved.hits.first();
     let calibration = Kind {
         is_cjk,
-        is_across: best.is_some_and(|hit| is_cjk_text(&hit.text) != is_cjk),
+        is_across: best.is_some_and(|hit| !may_share_words(question, &hit.text)),
         model: match retrieved.vector.is_some() {
             true => Reader::of(&search.collection.model.fingerprint),
             false => Reader::Other,

@@ -14,13 +14,13 @@ use crate::usage;
 /// Longest question, in characters: far beyond any real one, far below what would stall a shell.
 const MAX_QUESTION: usize = 10_000;
 
-/// Chunks retrieved for an answer, whatever is shown of them.
+/// Chunks an answer is composed of, however many are shown.
 const LOOKED_AT: usize = 10;
 
 /// Everything a question needs.
 pub struct Asker<'a> {
     pub search: Search<'a>,
-    /// Chunks an answer is composed of.
+    /// Chunks shown with the answer.
     pub top_k: usize,
     /// Least confidence from which to answer; `None`: as calibrated.
     pub min_confidence: Option<f32>,

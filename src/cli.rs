@@ -239,9 +239,6 @@ pub struct Eval {
     /// Write a line of JSON for each question to FILE
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Chunks an answer is composed of
-    #[arg(short = 'k', long, value_name = "N")]
-    pub top_k: Option<usize>,
     #[command(flatten)]
     pub retrieval: Retrieval,
 }

@@ -290,7 +290,7 @@ impl Sums {
         let known = question.answers.iter().map(|known| plain(known));
         let held = known
             .into_iter()
-            .any(|known| quoted.iter().any(|quote| quote.contains(&known)));
+            .any(|known| quoted.iter().any(|quote| holds(quote, &known)));
         self.with_known_answer += 1;
         self.in_quote += u64::from(held);
         Ok(Some(held))
@@ -380,6 +380,19 @@ fn stands(asker: &Asker<'_>, citation: &Citation) -> anyhow::Result<bool> {
     }))
 }
 
+/// Whether `known` stands in `quote` as words of its own: 5 is not in 15.
+fn holds(quote: &str, known: &str) -> bool {
+    let joins = |a: Option<char>, b: Option<char>| {
+        let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        is_word(a) && is_word(b)
+    };
+    quote.match_indices(known).any(|(at, _)| {
+        let (before, after) = (&quote[..at], &quote[at + known.len()..]);
+        !joins(before.chars().next_back(), known.chars().next())
+            && !joins(known.chars().next_back(), after.chars().next())
+    })
+}
+
 /// Case, width and line breaks do not make another answer.
 fn plain(text: &str) -> String {
     folded(text)
@@ -391,4 +404,17 @@ fn plain(text: &str) -> String {
 /// Four digits: what is beyond is noise.
 fn rounded(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_held_as_a_word() {
+        assert!(holds("there are 5 boats", "5"));
+        assert!(!holds("there are 15 boats", "5") && !holds("in 1985", "5"));
+        assert!(holds("예산은 5억 원이다", "5억"));
+        assert!(!holds("harbours", "harbour"));
+    }
 }

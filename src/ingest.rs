@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use event::{BadlyRead, Event, FailedDocument, Observer, Summary};
-pub use index::index_pages;
+pub use index::{index_pages, sample};
 pub use parsing::Budget;
 pub use prune::prune;
 

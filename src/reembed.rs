@@ -4,10 +4,9 @@
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::document::Verdict;
 use crate::embed::{Embedder, Models};
 use crate::error::Error;
-use crate::ingest::{identity, index_pages};
+use crate::ingest::{identity, index_pages, sample};
 use crate::store::{Collection, DocumentRow, Store};
 use crate::usage;
 
@@ -41,33 +40,38 @@ pub fn reembed(
     stop: &CancellationToken,
     heard: &dyn Fn(usize, usize),
 ) -> anyhow::Result<Reembedded> {
-    let old = store
-        .collection(name)?
-        .ok_or_else(|| usage!("there is no collection '{name}'"))?;
-    let documents = store.documents(name, "")?;
-    let (embedder, why) = choose(store, name, models, &documents)?;
-    let mut report = Reembedded {
-        collection: name.to_owned(),
-        was: old.model.name.clone(),
-        model: embedder.name().to_owned(),
-        why,
-        changed: identity(&*embedder) != old.model,
-        documents: documents.len() as u64,
-        chunks: documents.iter().map(|row| u64::from(row.chunks)).sum(),
-    };
-    if !report.changed {
-        return Ok(report);
+    loop {
+        let old = store
+            .collection(name)?
+            .ok_or_else(|| usage!("there is no collection '{name}'"))?;
+        let documents = store.documents(name, "")?;
+        let (embedder, why) = choose(store, name, models, &documents)?;
+        let mut report = Reembedded {
+            collection: name.to_owned(),
+            was: old.model.name.clone(),
+            model: embedder.name().to_owned(),
+            why,
+            changed: identity(&*embedder) != old.model,
+            documents: documents.len() as u64,
+            chunks: documents.iter().map(|row| u64::from(row.chunks)).sum(),
+        };
+        if !report.changed {
+            store.drop_collection(&workplace(name))?;
+            return Ok(report);
+        }
+        let new = open_workplace(store, name, &*embedder)?;
+        forget_stale(store, name, &new, &documents)?;
+        report.chunks = 0;
+        for (row, number) in documents.iter().zip(0..) {
+            heard(number, documents.len());
+            report.chunks += embed(store, &old, &new, row, &*embedder, stop)?;
+        }
+        heard(documents.len(), documents.len());
+        // A server may have noted another path meanwhile; what is done is not done again.
+        if store.replace_collection(&old, &new)? {
+            return Ok(report);
+        }
     }
-    let new = workplace(store, name, &*embedder)?;
-    forget_stale(store, &new, &documents)?;
-    report.chunks = 0;
-    for (row, number) in documents.iter().zip(0..) {
-        heard(number, documents.len());
-        report.chunks += embed(store, &old, &new, row, &*embedder, stop)?;
-    }
-    heard(documents.len(), documents.len());
-    store.replace_collection(&old, &new)?;
-    Ok(report)
 }
 
 /// The model, and why: the user's word, or the script of the stored pages.
@@ -81,18 +85,24 @@ fn choose(
     if models.asked().is_none() {
         for row in documents.iter().take(SAMPLE) {
             let entry = store.entry(name, &row.document_id)?;
-            let pages = entry.into_iter().flat_map(|entry| entry.parsed.pages);
-            let mut readable = pages.filter(|page| page.verdict == Verdict::Ok);
-            texts.extend(readable.next().map(|page| page.text));
+            texts.extend(entry.map(|entry| sample(&entry.parsed)));
         }
     }
     Ok(models.choose(texts.iter().map(String::as_str)))
 }
 
-/// The collection the new vectors gather in. What an interrupted run left there is used.
-fn workplace(store: &dyn Store, name: &str, embedder: &dyn Embedder) -> anyhow::Result<Collection> {
-    let place = format!("{name} (being embedded anew)");
-    let model = identity(embedder);
+/// The name of the collection the new vectors gather in.
+fn workplace(name: &str) -> String {
+    format!("{name} (being embedded anew)")
+}
+
+/// What an interrupted run left there is used.
+fn open_workplace(
+    store: &dyn Store,
+    name: &str,
+    embedder: &dyn Embedder,
+) -> anyhow::Result<Collection> {
+    let (place, model) = (workplace(name), identity(embedder));
     if let Some(found) = store.collection(&place)?
         && found.model != model
     {
@@ -105,15 +115,23 @@ fn workplace(store: &dyn Store, name: &str, embedder: &dyn Embedder) -> anyhow::
 /// Drops what the old collection has changed or lost since an earlier run was interrupted.
 fn forget_stale(
     store: &dyn Store,
+    name: &str,
     new: &Collection,
     documents: &[DocumentRow],
 ) -> anyhow::Result<()> {
+    let known = store.sources(name, "")?;
+    let done = store.sources(&new.name, "")?;
     let same = |a: &DocumentRow, b: &DocumentRow| {
         (&a.document_id, &a.paths, &a.tags, &a.parser)
             == (&b.document_id, &b.paths, &b.tags, &b.parser)
     };
     for row in store.documents(&new.name, "")? {
-        if !documents.iter().any(|current| same(current, &row)) {
+        let mut files = done
+            .iter()
+            .filter(|file| file.document_id == row.document_id);
+        let is_current = documents.iter().any(|current| same(current, &row))
+            && files.all(|file| known.contains(file));
+        if !is_current {
             store.remove(&new.name, &row.paths)?;
         }
     }

@@ -8,12 +8,16 @@ use crate::embed::{Embedder, Role};
 use crate::settings::{IndexChoice, Mode};
 use crate::store::{Collection, Scored, Store};
 use crate::terms::query_terms;
-use crate::text::is_cjk_text;
+use crate::text::may_share_words;
+use crate::usage;
 
 /// The best of each arm, which are fused.
 const CANDIDATES: usize = 100;
 /// Chunks each arm scores, so that what one arm brings is known to the other.
 const DEPTH: usize = 1000;
+/// Part of its weight that the lexical arm keeps in any case: names and codes are the same in every
+/// language.
+const LEAST_SHARE: f32 = 0.1;
 /// Lexical hits whose script is compared with the question's.
 const PROBED: usize = 5;
 /// Weight of the semantic arm; the lexical arm has the rest. Measured on SciFact, KorQuAD and a
@@ -28,6 +32,13 @@ pub struct Retrieved {
     pub vector: Option<Vec<f32>>,
     /// Milliseconds by stage.
     pub timings_ms: BTreeMap<&'static str, f64>,
+}
+
+/// What one arm brought back, the best first.
+struct Arm {
+    scored: Vec<Scored>,
+    /// Whether no other chunk has a score.
+    is_all: bool,
 }
 
 /// Where and how to look.
@@ -46,12 +57,24 @@ impl Search<'_> {
         let (store, collection, filter) = (self.store, &self.collection, &self.filter);
         let mut timings_ms = BTreeMap::new();
         let depth = DEPTH.max(k);
+        // The graph is asked for what is needed: it looks at twice as many.
+        let is_graph = self.index == IndexChoice::Hnsw;
+        let near = if is_graph { CANDIDATES.max(k) } else { depth };
         let lexical = match self.mode {
             Mode::Semantic => Vec::new(),
             _ => timed(&mut timings_ms, "lexical", || {
                 store.lexical(collection, &query_terms(question), filter, depth)
             })?,
         };
+        if self.mode == Mode::Semantic && !self.embedder.understands(question) {
+            return Err(usage!(
+                "the {} model of '{name}' does not read this question: leave out --mode semantic, or \
+                 type `squall reembed --model multilingual -c '{name}'`",
+                self.embedder.name(),
+                name = collection.name
+            )
+            .into());
+        }
         // A model that cannot read the question has no opinion on it.
         let is_read = self.mode != Mode::Lexical
             && self.embedder.understands(question)
@@ -64,15 +87,24 @@ impl Search<'_> {
         };
         let semantic = match &vector {
             Some(vector) => timed(&mut timings_ms, "semantic", || {
-                store.nearest(collection, vector, filter, depth, self.index)
+                store.nearest(collection, vector, filter, near, self.index)
             })?,
             None => Vec::new(),
         };
         let share = self.lexical_share(question, &lexical, &semantic)?;
-        let fused = fuse(&lexical, &semantic, share);
+        let lexical = Arm {
+            is_all: lexical.len() < depth,
+            scored: lexical,
+        };
+        let semantic = Arm {
+            is_all: !is_graph && semantic.len() < near,
+            scored: semantic,
+        };
+        let fused = fuse(&lexical, &semantic, share, CANDIDATES.max(k));
         let best: Vec<i64> = fused.iter().take(k).map(|scored| scored.chunk).collect();
         let scores: HashMap<i64, f32> = fused.iter().map(|s| (s.chunk, s.score)).collect();
-        let cosines: HashMap<i64, f32> = semantic.iter().map(|s| (s.chunk, s.score)).collect();
+        let cosines: HashMap<i64, f32> =
+            semantic.scored.iter().map(|s| (s.chunk, s.score)).collect();
         let hits = timed(&mut timings_ms, "fetch", || store.hits(&best))?
             .into_iter()
             .map(|(chunk, hit)| Hit {
@@ -105,8 +137,9 @@ impl Search<'_> {
         let hits = self.store.hits(&best)?;
         let same = hits
             .iter()
-            .filter(|(_, hit)| is_cjk_text(&hit.text) == is_cjk_text(question));
-        Ok(same.count() as f32 / hits.len().max(1) as f32)
+            .filter(|(_, hit)| may_share_words(question, &hit.text));
+        let share = same.count() as f32 / hits.len().max(1) as f32;
+        Ok(share.max(LEAST_SHARE))
     }
 }
 
@@ -115,13 +148,13 @@ impl Search<'_> {
 /// for each language, and beats min-max fusion a little and reciprocal-rank fusion by far. An arm that
 /// is silent leaves the field to the other; `lexical_share`, 0 to 1, says how much of its weight the
 /// lexical one deserves.
-fn fuse(lexical: &[Scored], semantic: &[Scored], lexical_share: f32) -> Vec<Scored> {
-    let best = lexical.iter().take(CANDIDATES);
+fn fuse(lexical: &Arm, semantic: &Arm, lexical_share: f32, most: usize) -> Vec<Scored> {
+    let best = lexical.scored.iter().take(most);
     let candidates: BTreeSet<i64> = best
-        .chain(semantic.iter().take(CANDIDATES))
+        .chain(semantic.scored.iter().take(most))
         .map(|scored| scored.chunk)
         .collect();
-    let weight = match (lexical.is_empty(), semantic.is_empty()) {
+    let weight = match (lexical.scored.is_empty(), semantic.scored.is_empty()) {
         (_, true) => 0.0,
         (true, false) => 1.0,
         (false, false) => 1.0 - (1.0 - SEMANTIC_WEIGHT) * lexical_share,
@@ -150,13 +183,11 @@ fn fuse(lexical: &[Scored], semantic: &[Scored], lexical_share: f32) -> Vec<Scor
 
 /// How many standard deviations each candidate's score is above their mean. A candidate the arm did
 /// not bring back is taken for as bad as the worst that it did.
-fn standardised(arm: &[Scored], candidates: &BTreeSet<i64>) -> Vec<f32> {
-    let known: HashMap<i64, f32> = arm.iter().map(|s| (s.chunk, s.score)).collect();
-    let worst = match arm.len() < DEPTH {
-        // It brought all that it has a score for.
-        true => arm.iter().map(|s| s.score).fold(0.0, f32::min),
-        false => arm.iter().map(|s| s.score).fold(f32::MAX, f32::min),
-    };
+fn standardised(arm: &Arm, candidates: &BTreeSet<i64>) -> Vec<f32> {
+    let known: HashMap<i64, f32> = arm.scored.iter().map(|s| (s.chunk, s.score)).collect();
+    let least = |from: f32| arm.scored.iter().map(|s| s.score).fold(from, f32::min);
+    // Where it brought all that it has a score for, the others have none.
+    let worst = least(if arm.is_all { 0.0 } else { f32::MAX });
     let scores: Vec<f32> = candidates
         .iter()
         .map(|chunk| known.get(chunk).copied().unwrap_or(worst))
@@ -183,19 +214,27 @@ fn timed<T>(
 mod tests {
     use super::*;
 
-    fn scored(pairs: &[(i64, f32)]) -> Vec<Scored> {
-        pairs
-            .iter()
-            .map(|&(chunk, score)| Scored { chunk, score })
-            .collect()
+    fn arm(pairs: &[(i64, f32)]) -> Arm {
+        let scored = pairs.iter().map(|&(chunk, score)| Scored { chunk, score });
+        Arm {
+            scored: scored.collect(),
+            is_all: true,
+        }
+    }
+
+    fn fused(lexical: &[(i64, f32)], semantic: &[(i64, f32)]) -> Vec<Scored> {
+        fuse(&arm(lexical), &arm(semantic), 1.0, CANDIDATES)
+    }
+
+    fn order(fused: Vec<Scored>) -> Vec<i64> {
+        fused.iter().map(|scored| scored.chunk).collect()
     }
 
     #[test]
     fn a_chunk_both_arms_like_comes_first() {
-        let fused = fuse(
-            &scored(&[(1, 9.0), (2, 8.0), (4, 1.0)]),
-            &scored(&[(3, 0.7), (2, 0.65), (4, 0.1)]),
-            1.0,
+        let fused = fused(
+            &[(1, 9.0), (2, 8.0), (4, 1.0)],
+            &[(3, 0.7), (2, 0.65), (4, 0.1)],
         );
         assert_eq!(fused[0].chunk, 2);
         assert_eq!((fused[0].score, fused[3].score), (1.0, 0.0));
@@ -203,22 +242,28 @@ mod tests {
 
     #[test]
     fn a_silent_arm_does_not_weigh() {
-        let lexical = scored(&[(1, 4.0), (2, 2.0)]);
-        let order = |fused: Vec<Scored>| fused.iter().map(|s| s.chunk).collect::<Vec<_>>();
-        assert_eq!(order(fuse(&lexical, &[], 1.0)), [1, 2]);
-        let semantic = scored(&[(7, 0.5), (8, 0.1)]);
-        assert_eq!(order(fuse(&[], &semantic, 1.0)), [7, 8]);
-        assert!(fuse(&[], &[], 1.0).is_empty());
+        assert_eq!(order(fused(&[(1, 4.0), (2, 2.0)], &[])), [1, 2]);
+        assert_eq!(order(fused(&[], &[(7, 0.5), (8, 0.1)])), [7, 8]);
+        assert!(fused(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn what_an_arm_did_not_reach_is_as_bad_as_its_worst_not_as_zero() {
+        let near = Arm {
+            is_all: false,
+            ..arm(&[(1, 0.85), (2, 0.84), (3, 0.83)])
+        };
+        let words = arm(&[(9, 8.0), (3, 1.0), (2, 1.0)]);
+        assert_eq!(order(fuse(&words, &near, 1.0, CANDIDATES))[0], 9);
     }
 
     #[test]
     fn one_candidate_is_the_best_there_is() {
-        assert_eq!(fuse(&scored(&[(5, 1.0)]), &[], 1.0)[0].score, 1.0);
+        assert_eq!(fused(&[(5, 1.0)], &[])[0].score, 1.0);
     }
 
     #[test]
     fn ties_go_to_the_older_chunk() {
-        let fused = fuse(&scored(&[(5, 1.0), (4, 1.0)]), &[], 1.0);
-        assert_eq!(fused[0].chunk, 4);
+        assert_eq!(order(fused(&[(5, 1.0), (4, 1.0)], &[])), [4, 5]);
     }
 }

@@ -67,8 +67,8 @@ impl Collection {
         }
         Err(usage!(
             "collection '{name}' was embedded with {was} ({fingerprint}), not with the model chosen \
-             now ({now}); leave out --model to go on with that one, or change the collection with \
-             `squall reembed -c {name} --model {now}`",
+             now ({now}); leave that choice out (--model, SQUALL_MODEL, the configuration file), or \
+             change the collection: `squall reembed -c '{name}'` with the same --model",
             name = self.name,
             was = self.model.name,
             fingerprint = self.model.fingerprint,
@@ -89,6 +89,8 @@ pub struct Entry {
     pub parser: String,
     pub parsed: Parsed,
     pub chunks: Vec<IndexedChunk>,
+    /// Made from what is stored already: no job ends with it.
+    pub is_copy: bool,
 }
 
 /// A chunk with what the two arms of retrieval need.
@@ -200,8 +202,9 @@ pub trait Store: Ledger {
     /// Deletes a collection and all in it; whether there was one.
     fn drop_collection(&self, name: &str) -> anyhow::Result<bool>;
 
-    /// Puts `new` in the place of `old`, under its name; `old` and all in it is deleted.
-    fn replace_collection(&self, old: &Collection, new: &Collection) -> anyhow::Result<()>;
+    /// Puts `new` in the place of `old`, under its name; `old` and all in it is deleted. Whether it was
+    /// done: not when `old` has changed since it was read.
+    fn replace_collection(&self, old: &Collection, new: &Collection) -> anyhow::Result<bool>;
 
     /// Stores a document, or stores it anew: its pages and chunks are replaced then, its other
     /// paths and tags stay. Paths that pointed to other bytes now point here, and what no path

@@ -42,6 +42,15 @@ pub fn is_cjk_text(text: &str) -> bool {
     cjk_share(text) >= 0.3
 }
 
+/// Whether words of `question` can be expected in `passage`: both Korean, Chinese or Japanese, or
+/// neither. A Korean page full of commands is Korean still; text without letters may be either.
+pub fn may_share_words(question: &str, passage: &str) -> bool {
+    match is_cjk_text(question) {
+        true => cjk_share(passage) >= 0.05 || !passage.chars().any(char::is_alphabetic),
+        false => !is_cjk_text(passage),
+    }
+}
+
 /// Byte ranges of the sentences of `text`, blanks around them left out. A paragraph break, a list
 /// item, a heading or a table row ends a sentence; a wrapped line does not.
 pub fn sentences(text: &str) -> Vec<Range<usize>> {

@@ -70,7 +70,13 @@ pub fn gather<'a>(
             let text = &hit.text[range.clone()];
             let start = hit.start + hit.text[..range.start].chars().count();
             let end = start + text.chars().count();
-            if (held[index].len() < FEWEST_TERMS && says_more)
+            let satisfied = kind.is_in(text, question);
+            // A line such as `Deposit: 500` says something.
+            let is_heading = held[index].len() < FEWEST_TERMS
+                && says_more
+                && satisfied < 1.0
+                && !text.contains([':', '：']);
+            if is_heading
                 || end - start > LONGEST
                 || !seen.insert((&hit.document_id, hit.page_number, start, end))
             {
@@ -85,7 +91,7 @@ pub fn gather<'a>(
                 cosine: 0.0,
                 chunk_cosine: hit.cosine.unwrap_or(0.0),
                 rank: 1.0 / rank as f32,
-                wanted: kind.is_in(text, question),
+                wanted: satisfied,
             };
             found.push(Evidence {
                 hit,

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::interrupt;
 use crate::app;
-use crate::ask::{Asker, collection_to_ask};
+use crate::ask::{Asker, check_question, collection_to_ask};
 use crate::cli;
 use crate::document::Filter;
 use crate::error::{Error, Exit};
@@ -25,10 +25,27 @@ pub fn run(args: cli::Eval, settings: &Settings, printer: &Printer) -> anyhow::R
     if questions.is_empty() {
         return Err(usage!("there is no question in {}", args.path.display()).into());
     }
+    for question in &questions {
+        check_question(&question.text).map_err(|error| {
+            usage!(
+                "question {} of {}: {error}",
+                question.id,
+                args.path.display()
+            )
+        })?;
+    }
+    if set.corpus.is_some() && args.collection.is_some() {
+        return Err(usage!(
+            "{} has documents of its own, leave out -c",
+            args.path.display()
+        )
+        .into());
+    }
+    let mut out = details(&args)?;
     let stop = CancellationToken::new();
     let _runtime = interrupt::watch_beside(
         &stop,
-        printer.observer(),
+        printer.log_observer(),
         "stopping; press Ctrl-C again to stop at once",
     )?;
     let models = app::models(settings)?;
@@ -57,7 +74,6 @@ pub fn run(args: cli::Eval, settings: &Settings, printer: &Printer) -> anyhow::R
         top_k: settings.top_k,
         min_confidence: settings.min_confidence,
     };
-    let mut out = details(&args)?;
     let bar = printer.counter("questions");
     let plan = Plan {
         retrieval_only: args.retrieval_only,
@@ -91,6 +107,9 @@ fn details(args: &cli::Eval) -> anyhow::Result<Option<BufWriter<std::fs::File>>>
     let Some(path) = &args.out else {
         return Ok(None);
     };
+    if path.canonicalize().ok() == args.path.canonicalize().ok() {
+        return Err(usage!("--out {} would replace the questions", path.display()).into());
+    }
     let file = std::fs::File::create(path)
         .map_err(|error| usage!("cannot write {}: {error}", path.display()))?;
     Ok(Some(BufWriter::new(file)))

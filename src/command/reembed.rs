@@ -19,7 +19,7 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let _runtime = interrupt::watch_beside(
         &stop,
-        printer.observer(),
+        printer.log_observer(),
         "stopping; type the same command again to go on; press Ctrl-C again to stop at once",
     )?;
     let bar = printer.counter("documents embedded");

@@ -66,7 +66,7 @@ impl Models {
             );
             (Arc::clone(&self.builtin[1]), why)
         } else {
-            let why = "the first documents are written in Latin letters".into();
+            let why = "the first documents hold no Korean, Chinese or Japanese".into();
             (Arc::clone(&self.builtin[0]), why)
         }
     }

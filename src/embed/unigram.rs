@@ -14,6 +14,10 @@ const UNKNOWN_PENALTY: f64 = 10.0;
 const BEGIN: u32 = 0;
 const END: u32 = 2;
 const UNKNOWN: u32 = 3;
+/// Characters of the longest piece of XLM-RoBERTa.
+const LONGEST_PIECE: usize = 16;
+/// Characters split at a time when tokens are only counted.
+const COUNTED: usize = 20_000;
 /// Ids below this are not pieces of text.
 const SPECIAL: usize = 4;
 
@@ -52,6 +56,12 @@ impl Unigram {
     /// Ids of `text` between those of `<s>` and `</s>`; past `max_tokens` the text is cut.
     pub fn ids(&self, text: &str, max_tokens: usize) -> Vec<u32> {
         let room = max_tokens.saturating_sub(2);
+        // No piece is longer than 16 characters, so what is beyond is cut off anyway.
+        let most = room.saturating_mul(LONGEST_PIECE);
+        let text = text
+            .char_indices()
+            .nth(most)
+            .map_or(text, |(end, _)| &text[..end]);
         let mut ids = vec![BEGIN];
         ids.extend(self.pieces(text).into_iter().take(room));
         ids.push(END);
@@ -60,7 +70,14 @@ impl Unigram {
 
     /// Tokens of `text` without special ones.
     pub fn count(&self, text: &str) -> usize {
-        self.pieces(text).len()
+        let mut rest = text;
+        let mut count = 0;
+        // Piece by piece: the table of the best split is many times as large as the text.
+        while let Some((end, _)) = rest.char_indices().nth(COUNTED) {
+            count += self.pieces(&rest[..end]).len();
+            rest = &rest[end..];
+        }
+        count + self.pieces(rest).len()
     }
 
     /// The best split (Viterbi): for every end the best piece that leads there.
@@ -87,7 +104,10 @@ impl Unigram {
         let mut ids = Vec::new();
         let mut at = text.len();
         while at > 0 {
-            ids.push(best[at].id);
+            // Unknown characters side by side are one unknown, as SentencePiece has it.
+            if !(best[at].id == UNKNOWN && ids.last() == Some(&UNKNOWN)) {
+                ids.push(best[at].id);
+            }
             at = best[at].start;
         }
         ids.reverse();
@@ -134,6 +154,9 @@ fn normalised(text: &str) -> String {
             ASIDE => out.push(WIDE_TILDE),
             other => out.push(other),
         }
+    }
+    if out.ends_with(SPACE) && out.len() > SPACE.len_utf8() {
+        out.pop();
     }
     out
 }
@@ -182,13 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn what_no_piece_holds_is_unknown_a_character_each() {
-        assert_eq!(pieces("xya"), [4, 3, 3, 7]);
+    fn what_no_piece_holds_is_one_unknown() {
+        assert_eq!(pieces("xya"), [4, 3, 7]);
     }
 
     #[test]
     fn spaces_are_one_mark_and_controls_are_gone() {
-        assert_eq!(pieces("  a \t\u{3000}a\u{7}"), [4, 7, 4, 7]);
+        assert_eq!(pieces("  a \t\u{3000}a\u{7} "), [4, 7, 4, 7]);
         assert_eq!(pieces(""), [4]);
     }
 
@@ -196,6 +219,13 @@ mod tests {
     fn a_long_text_keeps_its_ends() {
         let ids = Unigram::new(VOCABULARY).unwrap().ids("aaaaaaaa", 5);
         assert_eq!(ids, [0, 4, 7, 7, 2]);
+    }
+
+    #[test]
+    fn a_text_without_end_is_counted_in_parts() {
+        let unigram = Unigram::new(VOCABULARY).unwrap();
+        let count = unigram.count(&"a".repeat(3 * COUNTED));
+        assert!((3 * COUNTED..3 * COUNTED + 4).contains(&count), "{count}");
     }
 
     #[test]

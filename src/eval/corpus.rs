@@ -1,5 +1,6 @@
 //! A `corpus.jsonl` as a collection of its own, kept under the hash of its content.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -24,11 +25,19 @@ const PARSER: &str = "corpus.jsonl";
 /// A document of `corpus.jsonl`.
 #[derive(Deserialize)]
 struct Line {
-    #[serde(alias = "_id")]
+    #[serde(alias = "_id", deserialize_with = "id")]
     id: String,
     #[serde(default)]
     title: String,
     text: String,
+}
+
+/// Some number their documents.
+fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(id) => id,
+        other => other.to_string(),
+    })
 }
 
 impl Line {
@@ -88,10 +97,19 @@ fn lines(text: &str, path: &Path) -> Result<Vec<Line>, Error> {
         .lines()
         .zip(1..)
         .filter(|(line, _)| !line.trim().is_empty());
+    let mut seen = HashSet::new();
     lines
         .map(|(line, number)| {
-            serde_json::from_str(line)
-                .map_err(|error| usage!("{}:{number}: {error}", path.display()))
+            let line: Line = serde_json::from_str(line)
+                .map_err(|error| usage!("{}:{number}: {error}", path.display()))?;
+            if !seen.insert(line.id.clone()) {
+                let path = path.display();
+                return Err(usage!(
+                    "{path}:{number}: there is a document {} already",
+                    line.id
+                ));
+            }
+            Ok(line)
         })
         .collect()
 }
@@ -142,5 +160,6 @@ fn entry(
         parser: PARSER.into(),
         parsed: Parsed { pages, title },
         chunks,
+        is_copy: false,
     }))
 }

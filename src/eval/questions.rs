@@ -89,7 +89,11 @@ struct Line {
 
 impl Line {
     fn into_question(self) -> Question {
-        let known = self.document.is_some() || self.answer.is_some() || !self.answers.is_empty();
+        let filled = |text: &String| !text.trim().is_empty();
+        let document = self.document.filter(filled);
+        let answers = self.answer.into_iter().chain(self.answers);
+        let answers: Vec<String> = answers.filter(filled).collect();
+        let known = document.is_some() || !answers.is_empty();
         let page = self.page;
         Question {
             id: match self.id {
@@ -98,12 +102,8 @@ impl Line {
                 None => String::new(),
             },
             text: self.text,
-            relevant: self
-                .document
-                .into_iter()
-                .map(|d| relevant(d, page))
-                .collect(),
-            answers: self.answer.into_iter().chain(self.answers).collect(),
+            relevant: document.into_iter().map(|d| relevant(d, page)).collect(),
+            answers,
             answerable: self.answerable.unwrap_or(known),
         }
     }

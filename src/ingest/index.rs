@@ -16,8 +16,10 @@ use crate::terms::terms;
 /// Chunks handed to the model at once: enough for every core, few enough to report and to stop.
 const BATCH: usize = 16;
 
-/// Documents looked at before the model of a new collection is chosen.
+/// Documents with text looked at before the model of a new collection is chosen.
 const FIRST_DOCUMENTS: usize = 8;
+/// Documents without text tell nothing, but do not put the choice off for ever.
+const MOST_LOOKED_AT: usize = 64;
 /// Characters looked at of each.
 const SAMPLE: usize = 10_000;
 
@@ -56,11 +58,12 @@ impl Indexer {
                     store(&run, &fresh, entry);
                 }
             })?;
-        let mut first = Vec::new();
-        while self.embedder.is_none() && first.len() < FIRST_DOCUMENTS {
+        let (mut first, mut telling) = (Vec::new(), 0);
+        while self.embedder.is_none() && telling < FIRST_DOCUMENTS && first.len() < MOST_LOOKED_AT {
             let Some(ready) = queue.blocking_recv() else {
                 break;
             };
+            telling += usize::from(sample(&ready.parsed).contains(char::is_alphabetic));
             first.push(ready);
         }
         if let (None, false) = (&self.embedder, first.is_empty()) {
@@ -146,14 +149,19 @@ impl Indexer {
             parser: by.version().to_owned(),
             parsed,
             chunks,
+            is_copy: false,
         };
         Ok(Some((fresh, entry)))
     }
 }
 
-/// The beginning of a document, enough to see its script.
-fn sample(parsed: &Parsed) -> String {
-    let texts = parsed.pages.iter().map(|page| page.text.as_str());
+/// The beginning of what can be read of a document, enough to see its script.
+pub fn sample(parsed: &Parsed) -> String {
+    let readable = parsed
+        .pages
+        .iter()
+        .filter(|page| page.verdict == Verdict::Ok);
+    let texts = readable.map(|page| page.text.as_str());
     texts.flat_map(str::chars).take(SAMPLE).collect()
 }
 

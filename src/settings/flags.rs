@@ -22,7 +22,6 @@ pub(super) fn flags(global: &Global, command: &Command) -> Layer {
         },
         Command::Eval(args) => Layer {
             collection: args.collection.clone(),
-            top_k: args.top_k,
             ..retrieval(&args.retrieval)
         },
         Command::Status(args) => parsing(&args.parsing),

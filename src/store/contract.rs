@@ -65,6 +65,7 @@ fn entry(path: &str, hash: &str, pages: &[(&str, [f32; 2])]) -> Entry {
                 terms: (*text).into(),
             })
             .collect(),
+        is_copy: false,
     }
 }
 
@@ -305,7 +306,7 @@ fn models_are_not_mixed(store: &dyn Store) {
     open(store);
     let error = store.open_collection("c", &model(3)).unwrap_err();
     assert!(
-        error.to_string().contains("squall remove --all -c c"),
+        error.to_string().contains("squall reembed -c 'c'"),
         "{error}"
     );
 }

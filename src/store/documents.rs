@@ -85,8 +85,8 @@ impl EmbeddedStore {
         service: &str,
         parser: &str,
     ) -> anyhow::Result<Option<Parsed>> {
-        let db = self.db();
-        let found: Option<(i64, Option<String>)> = db
+        let found: Option<(i64, Option<String>)> = self
+            .db()
             .prepare_cached(&format!(
                 "SELECT id, title FROM documents d
                  WHERE hash = ?1 AND service = ?2 AND parser = ?3 AND {}
@@ -100,14 +100,18 @@ impl EmbeddedStore {
         let Some((id, title)) = found else {
             return Ok(None);
         };
+        let pages = self.stored_pages(id)?;
+        Ok(Some(Parsed { pages, title }))
+    }
+
+    fn stored_pages(&self, document: i64) -> anyhow::Result<Vec<Page>> {
+        let db = self.db();
         let mut statement = db.prepare_cached(&format!(
             "SELECT number, verdict, text, {} FROM pages p WHERE document_id = ?1 ORDER BY number",
             sums::intact("pages", "p")
         ))?;
-        let pages = statement
-            .query_map([id], stored_page)?
-            .collect::<Result<_, _>>()?;
-        Ok(Some(Parsed { pages, title }))
+        let pages = statement.query_map([document], stored_page)?;
+        Ok(pages.collect::<Result<_, _>>()?)
     }
 
     pub(super) fn find_entry(
@@ -115,24 +119,23 @@ impl EmbeddedStore {
         collection: &str,
         document: &DocumentId,
     ) -> anyhow::Result<Option<Entry>> {
-        let found: Option<(i64, String, String)> = self
+        let found: Option<(i64, String, String, Option<String>)> = self
             .db()
             .prepare_cached(&format!(
-                "SELECT d.id, d.service, d.parser FROM documents d
+                "SELECT d.id, d.service, d.parser, d.title FROM documents d
                  JOIN collections c ON c.id = d.collection_id
-                 WHERE c.name = ?1 AND d.hash = ?2 AND {}",
+                 WHERE c.name = ?1 AND d.hash = ?2 AND {}
+                 AND d.pages = (SELECT count(*) FROM pages p WHERE p.document_id = d.id)",
                 sums::intact("documents", "d")
             ))?
             .query_row(params![collection, document.0], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })
             .optional()?;
-        let Some((id, service, parser)) = found else {
+        let Some((id, service, parser, title)) = found else {
             return Ok(None);
         };
-        let Some(parsed) = self.find_parsed(document, &service, &parser)? else {
-            return Ok(None);
-        };
+        let pages = self.stored_pages(id)?;
         let db = self.db();
         let mut statement =
             db.prepare_cached("SELECT key, value FROM tags WHERE document_id = ?1")?;
@@ -153,8 +156,9 @@ impl EmbeddedStore {
             tags,
             service,
             parser,
-            parsed,
+            parsed: Parsed { pages, title },
             chunks: Vec::new(),
+            is_copy: true,
         }))
     }
 

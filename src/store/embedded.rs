@@ -22,7 +22,7 @@ impl Store for EmbeddedStore {
         self.delete_collection(name)
     }
 
-    fn replace_collection(&self, old: &Collection, new: &Collection) -> anyhow::Result<()> {
+    fn replace_collection(&self, old: &Collection, new: &Collection) -> anyhow::Result<bool> {
         self.swap_collection(old, new)
     }
 

@@ -29,7 +29,9 @@ impl EmbeddedStore {
                 replaced |= point_source(tx, collection.id, document, source)?;
             }
             set_tags(tx, document, &entry.tags)?;
-            settle_jobs(tx, entry)?;
+            if !entry.is_copy {
+                settle_jobs(tx, entry)?;
+            }
             raise_generation(tx, collection.id)?;
             Ok(replaced)
         })

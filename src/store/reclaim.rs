@@ -58,41 +58,56 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    /// The model that makes the vectors of a collection. Where there are none yet, the first of
-    /// `models` will do.
+    /// The model that makes the vectors of a collection.
     fn maker(
         &self,
         collection: i64,
         models: &[Arc<dyn Embedder>],
     ) -> anyhow::Result<Option<ModelIdentity>> {
+        let samples = self.samples(collection)?;
+        if samples.is_empty() {
+            // The one the row names, damaged as it is; else the one that reads most.
+            let named: String = self.db().query_row(
+                "SELECT CAST(fingerprint AS TEXT) || CAST(model AS TEXT) FROM collections WHERE id = ?1",
+                [collection],
+                |row| row.get(0),
+            )?;
+            let named = models
+                .iter()
+                .find(|model| named.contains(model.fingerprint()) || named.ends_with(model.name()));
+            let chosen = named.or(models.last());
+            return Ok(chosen.map(|model| crate::ingest::identity(&**model)));
+        }
         for model in models {
-            if self.is_made_by(collection, &**model)? {
+            if is_made_by(&samples, &**model)? {
                 return Ok(Some(crate::ingest::identity(&**model)));
             }
         }
         Ok(None)
     }
 
-    /// Whether `embedder` makes the vectors that a few chunks of the collection have.
-    fn is_made_by(&self, collection: i64, embedder: &dyn Embedder) -> anyhow::Result<bool> {
-        let samples: Vec<(String, Vec<u8>)> = {
-            let db = self.db();
-            let mut statement = db.prepare(&format!(
-                "SELECT substr(p.text, k.start + 1, k.end - k.start), v.vector
-                 FROM chunks k JOIN vectors v ON v.chunk_id = k.id
-                 JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
-                 WHERE k.collection_id = ?1 AND {} AND {} LIMIT {SAMPLES}",
-                sums::intact("pages", "p"),
-                sums::intact("vectors", "v")
-            ))?;
-            let rows = statement.query_map([collection], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<Result<_, _>>()?
-        };
-        let texts: Vec<&str> = samples.iter().map(|(text, _)| text.as_str()).collect();
-        let vectors = embedder.embed(&texts, Role::Passage)?;
-        Ok(samples.iter().zip(vectors).all(|((_, stored), vector)| {
-            let stored = floats(stored);
-            stored.len() == vector.len() && dot(&stored, &vector) > SAME
-        }))
+    /// The texts and stored vectors of a few chunks of the collection.
+    fn samples(&self, collection: i64) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+        let db = self.db();
+        let mut statement = db.prepare(&format!(
+            "SELECT substr(p.text, k.start + 1, k.end - k.start), v.vector
+             FROM chunks k JOIN vectors v ON v.chunk_id = k.id
+             JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
+             WHERE k.collection_id = ?1 AND {} AND {} LIMIT {SAMPLES}",
+            sums::intact("pages", "p"),
+            sums::intact("vectors", "v")
+        ))?;
+        let rows = statement.query_map([collection], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// Whether `embedder` makes these vectors of these texts.
+fn is_made_by(samples: &[(String, Vec<u8>)], embedder: &dyn Embedder) -> anyhow::Result<bool> {
+    let texts: Vec<&str> = samples.iter().map(|(text, _)| text.as_str()).collect();
+    let vectors = embedder.embed(&texts, Role::Passage)?;
+    Ok(samples.iter().zip(vectors).all(|((_, stored), vector)| {
+        let stored = floats(stored);
+        stored.len() == vector.len() && dot(&stored, &vector) > SAME
+    }))
 }

@@ -278,7 +278,7 @@ fn condition(filter: &Filter, values: &mut Vec<Value>) -> String {
         let (from, to) = (bind(Value::from(from)), bind(Value::from(to)));
         parts.push(format!(
             "EXISTS (SELECT 1 FROM sources s WHERE s.document_id = k.document_id
-             AND s.modified >= ?{from} AND s.modified < ?{to})"
+             AND s.modified <> 0 AND s.modified >= ?{from} AND s.modified < ?{to})"
         ));
     }
     if let Some((from, to)) = filter.pages {

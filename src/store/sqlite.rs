@@ -258,18 +258,27 @@ impl EmbeddedStore {
 
 impl EmbeddedStore {
     /// Gives `new` the name of `old`, and deletes that one. Jobs go by the name and stay.
-    pub(super) fn swap_collection(&self, old: &Collection, new: &Collection) -> anyhow::Result<()> {
-        self.write(|tx| {
+    pub(super) fn swap_collection(
+        &self,
+        old: &Collection,
+        new: &Collection,
+    ) -> anyhow::Result<bool> {
+        let is_done = self.write(|tx| {
+            if find_collection(tx, &old.name)?.is_none_or(|found| found != *old) {
+                return Ok(false);
+            }
             tx.execute_batch(&format!("DROP TABLE {}", terms_table(old.id)))?;
             tx.execute("DELETE FROM collections WHERE id = ?1", [old.id])?;
             tx.execute(
                 "UPDATE collections SET name = ?2 WHERE id = ?1",
                 params![new.id, old.name],
             )?;
-            Ok(())
+            Ok(true)
         })?;
-        self.forget_derived(old);
-        Ok(())
+        if is_done {
+            self.forget_derived(old);
+        }
+        Ok(is_done)
     }
 }
 

@@ -111,15 +111,16 @@ fn pages_to_mind(summary: &Summary, out: &mut dyn Write) -> Result<()> {
         writeln!(
             out,
             "{} not in English, which is what model {} reads: found by their words \
-             (`squall reembed --model multilingual` reads them)",
+             (`squall reembed --model multilingual -c '{}'` reads them)",
             count(summary.unembedded_chunks, "chunk"),
-            summary.model.as_deref().unwrap_or_default()
+            summary.model.as_deref().unwrap_or_default(),
+            summary.collection
         )?;
     }
     if let (Some(model), Some(why)) = (&summary.model, &summary.model_chosen) {
         writeln!(
             out,
-            "made with the {model} model, as {why} (`squall reembed` changes it)"
+            "made with the {model} model, as {why} (`squall reembed --model` changes it)"
         )?;
     }
     Ok(())
