@@ -18,7 +18,7 @@ use crate::text::{byte_of_char, is_cjk_text, may_share_words, one_line};
 /// Most sentences quoted.
 const MOST_QUOTES: usize = 3;
 /// Further sentences must be at least this likely, as a share of the best.
-const GOOD_SHARE: f32 = 0.25;
+const GOOD_SHARE: f32 = 0.3;
 
 /// Composes the answer to `question` from what was retrieved. Below `min_confidence` there is none;
 /// by default that is as calibrated.

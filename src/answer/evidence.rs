@@ -16,8 +16,8 @@ const CHUNKS: usize = 10;
 const EMBEDDED: usize = 8;
 /// Sentences longer than this are tables and lists gone wrong; they are not quoted.
 const LONGEST: usize = 1200;
-/// A heading of fewer terms says nothing, where there is a text below it.
-const FEWEST_TERMS: usize = 3;
+/// A line of fewer terms may be a heading, which says nothing where there is a text below it.
+const FEWEST_TERMS: usize = 6;
 
 /// What is known of a sentence. Shares are 0 to 1 and weigh terms by their rarity in the collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
@@ -71,11 +71,8 @@ pub fn gather<'a>(
             let start = hit.start + hit.text[..range.start].chars().count();
             let end = start + text.chars().count();
             let satisfied = kind.is_in(text, question);
-            // A line such as `Deposit: 500` says something.
-            let is_heading = held[index].len() < FEWEST_TERMS
-                && says_more
-                && satisfied < 1.0
-                && !text.contains([':', '：']);
+            let is_short = held[index].len() < FEWEST_TERMS && says_more;
+            let is_heading = is_short && satisfied < 1.0 && !says_something(text);
             if is_heading
                 || end - start > LONGEST
                 || !seen.insert((&hit.document_id, hit.page_number, start, end))
@@ -104,6 +101,13 @@ pub fn gather<'a>(
     }
     look(search, retrieved, &mut found)?;
     Ok(found)
+}
+
+/// Whether a short line ends as a sentence does, or is an item, a row, or `Deposit: 500`.
+fn says_something(line: &str) -> bool {
+    line.ends_with(['.', '!', '?', '다', '요', '음', '함', '。'])
+        || line.starts_with(['-', '*', '+', '•', '|', '○', '■', '□', '※', '·'])
+        || line.contains([':', '：'])
 }
 
 /// Has the model read the sentences that look best without it.

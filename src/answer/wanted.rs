@@ -21,12 +21,12 @@ pub enum Wanted {
 
 static TIME: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(when|what (year|date|day|time|month|century|decade)|which (year|month|day|decade|century))\b|언제|며칠|몇\s*(년|월|일|시|세기)|어느\s*(해|날|달)",
+        r"(?i)\b(when|what (year|date|day|time|month|century|decade)|which (year|month|day|decade|century))\b|언제|며칠|몇\s*(년|월|일|시|세기)|어느\s*(해|날|달)|(해|연도|년도|날짜|시기|일시|기한|기간|시각)(는|은|가|이)?\s*\?",
     )
 });
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(how (many|much|old|long|far|tall|large|big|high|fast|often|deep|wide|heavy)|what (percentage|percent|number|amount|fraction|age|size|rank))\b|몇|얼마",
+        r"(?i)\b(how (many|much|old|long|far|tall|large|big|high|fast|often|deep|wide|heavy)|what (percentage|percent|number|amount|fraction|age|size|rank))\b|몇|얼마|(횟수|인원|금액|가격|비용|비율|나이|높이|길이|면적|넓이|무게|수|수량|점수|순위)(는|은|가|이)?\s*\?",
     )
 });
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
@@ -110,6 +110,29 @@ impl Wanted {
     }
 }
 
+/// Words with capitals that are no names.
+const CALENDAR: [&str; 19] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
+
 fn words(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_alphanumeric());
     words
@@ -138,7 +161,8 @@ impl Wanted {
                 .all(|word| asked.contains(word));
             // Whatever begins a sentence has a capital.
             let begins = found.start() <= first_word && !found.as_str().contains(' ');
-            !(named || self == Wanted::Name && begins)
+            let is_no_name = begins || CALENDAR.contains(&found.as_str());
+            !(named || self == Wanted::Name && is_no_name)
         });
         let first = found.next()?;
         let text = first.as_str();
@@ -161,6 +185,8 @@ mod tests {
             ("몇 년에 세워졌나?", Wanted::Time),
             ("How many boats are there?", Wanted::Number),
             ("보증금은 얼마인가요?", Wanted::Number),
+            ("처음 발매된 해는?", Wanted::Time),
+            ("공연 횟수는?", Wanted::Number),
             ("Who approved the budget?", Wanted::Name),
             ("분관장은 누구인가요?", Wanted::Name),
             ("Why did it fail?", Wanted::Open),
@@ -210,6 +236,11 @@ mod tests {
                 "How many members did the 2020 council have?",
                 "It had 20 members and 3 deputies.",
                 None,
+            ),
+            (
+                "Who approved the budget?",
+                "The budget was approved by Treasurer Ines Halvorsen on 14 March 2025.",
+                Some("Treasurer Ines Halvorsen"),
             ),
             ("Who approved it?", "- Approved by the treasurer", None),
             (
