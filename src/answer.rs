@@ -92,6 +92,7 @@ fn cite(
     if page.text.get(from..to) != Some(evidence.text) {
         return Ok(None);
     }
+    let quote = &page.text[from..header::list_end(&page.text, to)];
     let span = wanted(question).span(evidence.text, question).map(|range| {
         let start = evidence.start + evidence.text[..range.start].chars().count();
         let text = evidence.text[range].to_owned();
@@ -106,8 +107,8 @@ fn cite(
         document_id: hit.document_id.clone(),
         page_number: hit.page_number,
         start: evidence.start,
-        end: evidence.end,
-        quote: evidence.text.to_owned(),
+        end: evidence.start + quote.chars().count(),
+        quote: quote.to_owned(),
         header: header::header(&page.text, from).map(str::to_owned),
         span,
     }))

@@ -232,7 +232,7 @@ pub struct Eval {
     pub split: String,
     /// Only the first N questions
     #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    pub limit: Option<std::num::NonZeroUsize>,
     /// Measure the ranking only, do not compose answers
     #[arg(long)]
     pub retrieval_only: bool,

@@ -56,7 +56,7 @@ pub fn reembed(
             chunks: documents.iter().map(|row| u64::from(row.chunks)).sum(),
         };
         if !report.changed {
-            store.drop_collection(&workplace(name))?;
+            forget_unfinished(store, name)?;
             return Ok(report);
         }
         let new = open_workplace(store, name, &*embedder)?;
@@ -89,6 +89,11 @@ fn choose(
         }
     }
     Ok(models.choose(texts.iter().map(String::as_str)))
+}
+
+/// Drops what an interrupted run left: what is removed from a collection must not live on there.
+pub fn forget_unfinished(store: &dyn Store, name: &str) -> anyhow::Result<bool> {
+    store.drop_collection(&workplace(name))
 }
 
 /// The name of the collection the new vectors gather in.

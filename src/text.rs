@@ -1,7 +1,9 @@
 //! Facts about text that several stages need: normal forms, scripts, sentences. Pure.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -74,6 +76,47 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
         found.extend(open.and_then(|rest| trimmed(text, rest)));
     }
     found
+}
+
+/// The sentences of `text` as a reader would quote them: what looks like an end and is none, as in
+/// `2026. 4. 30.까지`, `M.V.` or the number before a list item, is joined to what follows.
+pub fn quotable(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for next in sentences(text) {
+        match found.last_mut() {
+            Some(last)
+                if goes_on(
+                    &text[last.clone()],
+                    &text[last.end..next.start],
+                    &text[next.clone()],
+                ) =>
+            {
+                last.end = next.end;
+            }
+            _ => found.push(next),
+        }
+    }
+    found
+}
+
+/// Dates as `2026. 4. 30.`, single numbers, and letters with dots, at the end of a text.
+static NO_END: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(\d{4}\.\s?\d{1,2}\.\s?\d{1,2}\.|^\(?\d{1,3}\.|\b([A-Za-z]\.){2,}|\b(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun)\.)$";
+    Regex::new(pattern).expect("a constant pattern")
+});
+
+/// Whether `next` belongs to the sentence that seems to end with `last`; `between` is what is between.
+fn goes_on(last: &str, between: &str, next: &str) -> bool {
+    if between.contains('\n') {
+        return false;
+    }
+    let after_number = last
+        .strip_suffix('.')
+        .is_some_and(|body| body.ends_with(|c: char| c.is_ascii_digit()));
+    let number_follows = next.starts_with(|c: char| c.is_ascii_digit() || c == '~' || c == '-');
+    (last.ends_with('.') && between.is_empty())
+        || (after_number && number_follows)
+        || NO_END.is_match(last)
 }
 
 /// Runs of lines that belong together: wrapped prose, one list item, one heading, one table row.
@@ -187,6 +230,30 @@ pub fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_or_an_abbreviation_does_not_end_a_quote() {
+        let quoted = |text: &'static str| -> Vec<&str> {
+            quotable(text)
+                .into_iter()
+                .map(|range| &text[range])
+                .collect()
+        };
+        for whole in [
+            "납품 기한은 2026. 4. 30.까지이다.",
+            "계약은 2024. 3. 15. 체결되었다.",
+            "접수 기간: 2025. 1. 2. ~ 2025. 1. 31.",
+            "The vessel M.V. St. Olaf, no. 7, arrived on Mon. 5 Jan. 2026 at noon.",
+            "4. Close the valve.",
+        ] {
+            assert_eq!(quoted(whole), [whole]);
+        }
+        assert_eq!(
+            quoted("It opened in 1921. The pier is older."),
+            ["It opened in 1921.", "The pier is older."]
+        );
+        assert_eq!(quoted("승인했다. 끝났다."), ["승인했다.", "끝났다."]);
+    }
 
     fn split(text: &str) -> Vec<&str> {
         sentences(text).into_iter().map(|r| &text[r]).collect()

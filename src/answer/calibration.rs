@@ -75,7 +75,7 @@ static ACROSS: Calibration = Calibration {
     chunk_cosine: 10.07,
     rank: 1.47,
     wanted: 0.42,
-    enough: 0.08,
+    enough: 0.05,
 };
 
 /// By words alone: no model read the question, or one that nothing is known of.

@@ -7,7 +7,7 @@ use crate::document::Hit;
 use crate::embed::Role;
 use crate::retrieve::{Retrieved, Search};
 use crate::terms::{query_terms, terms};
-use crate::text::sentences;
+use crate::text::quotable;
 
 /// Chunks whose sentences are looked at, the best first.
 const CHUNKS: usize = 10;
@@ -62,16 +62,18 @@ pub fn gather<'a>(
     let mut seen = HashSet::new();
     let mut found: Vec<Evidence<'a>> = Vec::new();
     for (hit, rank) in retrieved.hits.iter().take(CHUNKS).zip(1..) {
-        let ranges = sentences(&hit.text);
+        let ranges = quotable(&hit.text);
         let held: Vec<Vec<String>> = ranges.iter().map(|r| terms(&hit.text[r.clone()])).collect();
         let chunk = rarity.held(held.iter());
+        // Who types a word or two looks for where it stands.
+        let is_lookup = rarity.terms.len() <= 2;
         let says_more = held.iter().any(|terms| terms.len() >= FEWEST_TERMS);
         for (index, range) in ranges.iter().enumerate() {
             let text = &hit.text[range.clone()];
             let start = hit.start + hit.text[..range.start].chars().count();
             let end = start + text.chars().count();
             let satisfied = kind.is_in(text, question);
-            let is_short = held[index].len() < FEWEST_TERMS && says_more;
+            let is_short = held[index].len() < FEWEST_TERMS && says_more && !is_lookup;
             let is_heading = is_short && satisfied < 1.0 && !says_something(text);
             if is_heading
                 || end - start > LONGEST

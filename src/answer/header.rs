@@ -1,5 +1,28 @@
 //! What a row or a list item stands under.
 
+/// Most items quoted with the line that introduces them.
+const MOST_ITEMS: usize = 10;
+
+/// Where the list ends that the line which ends at byte `end` of `page` introduces with a colon; `end`
+/// when it introduces none.
+pub fn list_end(page: &str, end: usize) -> usize {
+    if !page[..end].ends_with([':', '：']) {
+        return end;
+    }
+    let (mut found, mut at, mut items) = (end, end, 0);
+    for line in page[end..].split_inclusive('\n') {
+        at += line.len();
+        let text = line.trim();
+        if is_item(text) && items < MOST_ITEMS {
+            items += 1;
+            found = at - (line.len() - line.trim_end().len());
+        } else if !text.is_empty() {
+            break;
+        }
+    }
+    found
+}
+
 /// The head of the table, or the line that introduces the list, that the text at byte `start` of
 /// `page` belongs to.
 pub fn header(page: &str, start: usize) -> Option<&str> {
@@ -52,6 +75,16 @@ mod tests {
         assert_eq!(header(page, at), Some("| boat | fee |"));
         assert_eq!(header(page, page.find("| boat").unwrap()), None);
         assert_eq!(header(page, page.find("End").unwrap()), None);
+    }
+
+    #[test]
+    fn an_introduction_takes_its_list_along() {
+        let page =
+            "Pump\n\nTo start the pump:\n\n1. Open the valve.\n2. Press start.\n\nThen wait.";
+        let end = page.find(':').unwrap() + 1;
+        assert!(page[..list_end(page, end)].ends_with("2. Press start."));
+        let end = page.find("Then wait.").unwrap() + 10;
+        assert_eq!(list_end(page, end), end);
     }
 
     #[test]

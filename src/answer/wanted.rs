@@ -49,7 +49,7 @@ static A_NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\p{Lu}[\p{L}\p{N}.'’
 /// Dates, years and times of day, as long as they go. Months have capitals: "may" is a verb.
 static TIMES: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\d{4}년(\s*\d{1,2}월)?(\s*\d{1,2}일)?|\d{1,2}월(\s*\d{1,2}일)?|((오전|오후)\s*)?\d{1,2}시(\s*\d{1,2}분)?|\b(\d{1,2}\s+)?(January|February|April|June|July|August|September|October|November|December)\b(\s+\d{1,2}\b)?(,?\s+\d{4}\b)?|\b\d{1,2}\s+(March|May)\b(,?\s+\d{4}\b)?|\b(March|May)\s+\d{1,2}\b(,?\s+\d{4}\b)?|\b(March|May),?\s+\d{4}\b|\b\d{1,2}:\d{2}\b|\b\d{4}-\d{2}-\d{2}\b|\b1\d{3}\b|\b20\d{2}\b",
+        r"\d{4}-\d{2}-\d{2}|\d{4}\.\s?\d{1,2}\.\s?\d{1,2}|\d{4}년(\s*\d{1,2}월)?(\s*\d{1,2}일)?|\d{1,2}월(\s*\d{1,2}일)?|((오전|오후)\s*)?\d{1,2}시(\s*\d{1,2}분)?|\b(\d{1,2}\s+)?(January|February|April|June|July|August|September|October|November|December)\b(\s+\d{1,2}\b)?(,?\s+\d{4}\b)?|\b\d{1,2}\s+(March|May)\b(,?\s+\d{4}\b)?|\b(March|May)\s+\d{1,2}\b(,?\s+\d{4}\b)?|\b(March|May),?\s+\d{4}\b|\b\d{1,2}:\d{2}\b|\b1\d{3}\b|\b20\d{2}\b",
     )
 });
 /// Numbers with what they count.
@@ -70,6 +70,9 @@ fn regex(pattern: &str) -> Regex {
 
 /// What `question` asks for, by its question word.
 pub fn wanted(question: &str) -> Wanted {
+    if question.contains("몇 시간") {
+        return Wanted::Number;
+    }
     let kinds = [
         (&TIME, Wanted::Time),
         (&NUMBER, Wanted::Number),
@@ -154,6 +157,9 @@ impl Wanted {
             Wanted::Name => &NAMES,
         };
         let asked: Vec<String> = words(question);
+        // `2시` is no time of day in `2시간`.
+        let goes_on =
+            |end: usize| sentence[..end].ends_with('시') && sentence[end..].starts_with('간');
         let first_word = sentence.find(char::is_alphanumeric).unwrap_or(0);
         let mut found = pattern.find_iter(sentence).filter(|found| {
             let named = words(found.as_str())
@@ -162,7 +168,7 @@ impl Wanted {
             // Whatever begins a sentence has a capital.
             let begins = found.start() <= first_word && !found.as_str().contains(' ');
             let is_no_name = begins || CALENDAR.contains(&found.as_str());
-            !(named || self == Wanted::Name && is_no_name)
+            !(named || goes_on(found.end()) || self == Wanted::Name && is_no_name)
         });
         let first = found.next()?;
         let text = first.as_str();
@@ -220,6 +226,21 @@ mod tests {
                 Some("Ines Halvorsen"),
             ),
             ("How many?", "Between 3 and 5.", None),
+            (
+                "주차는 몇 시간 무료인가요?",
+                "두 곳 모두 2시간 무료이다.",
+                Some("2"),
+            ),
+            (
+                "언제 착수하나요?",
+                "착수일은 2025-03-02이다.",
+                Some("2025-03-02"),
+            ),
+            (
+                "언제까지인가요?",
+                "기한은 2026. 4. 30.까지이다.",
+                Some("2026. 4. 30"),
+            ),
             (
                 "How many members?",
                 "The council had 20 members.",

@@ -21,7 +21,7 @@ use crate::usage;
 pub fn run(args: cli::Eval, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let set = eval::read(&args.path, &args.split)?;
     let mut questions = set.questions;
-    questions.truncate(args.limit.unwrap_or(usize::MAX));
+    questions.truncate(args.limit.map_or(usize::MAX, usize::from));
     if questions.is_empty() {
         return Err(usage!("there is no question in {}", args.path.display()).into());
     }

@@ -11,6 +11,7 @@ use crate::cli;
 use crate::error::{Error, Exit};
 use crate::ingest::{self, Budget, Event, Input, Observer, Parts, Plan, Summary};
 use crate::present::{Printer, Report, say};
+use crate::reembed::forget_unfinished;
 use crate::settings::Settings;
 use crate::source::{self, Selection};
 use crate::store::{Store, WriterLock};
@@ -119,8 +120,9 @@ fn prune(
     observer: &Arc<dyn Observer>,
 ) -> anyhow::Result<u64> {
     let gone = ingest::prune(store, &plan.collection, roots)?;
-    if !plan.dry_run {
+    if !plan.dry_run && !gone.is_empty() {
         store.remove(&plan.collection, &gone)?;
+        forget_unfinished(store, &plan.collection)?;
     }
     for path in &gone {
         observer.hear(&Event::Pruned { path: path.clone() });

@@ -5,7 +5,7 @@ use std::io::BufRead as _;
 use crate::app;
 use crate::ask::{Asker, check_question, collection_to_ask};
 use crate::cli;
-use crate::document::Filter;
+use crate::document::{Answer, Filter};
 use crate::error::{Error, Exit};
 use crate::present::{Printer, Report};
 use crate::retrieve::Search;
@@ -18,34 +18,43 @@ pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::
     }
     let store = app::existing_store(settings)?;
     let models = app::models(settings)?;
-    let (collection, embedder) = collection_to_ask(&*store, &settings.collection, &models)?;
-    let asker = Asker {
-        search: Search {
-            store: &*store,
-            embedder: &*embedder,
-            collection,
-            filter: filter(&args.scope)?,
-            index: settings.index,
-            mode: settings.mode,
-        },
-        top_k: settings.top_k,
-        min_confidence: settings.min_confidence,
+    let filter = filter(&args.scope)?;
+    // Looked up for every question: a collection may be made anew while a stream is answered.
+    let ask = |question: &str| {
+        let (collection, embedder) = collection_to_ask(&*store, &settings.collection, &models)?;
+        let asker = Asker {
+            search: Search {
+                store: &*store,
+                embedder: &*embedder,
+                collection,
+                filter: filter.clone(),
+                index: settings.index,
+                mode: settings.mode,
+            },
+            top_k: settings.top_k,
+            min_confidence: settings.min_confidence,
+        };
+        asker.ask(question)
     };
     if args.question == "-" {
-        return answer_lines(&asker, printer);
+        collection_to_ask(&*store, &settings.collection, &models)?;
+        return answer_lines(&ask, printer);
     }
-    let answer = asker.ask(&args.question)?;
+    let answer = ask(&args.question)?;
     let answered = answer.answered;
     printer.print(&Report::Answer(answer))?;
     Ok(if answered { Exit::Done } else { Exit::NotFound })
 }
 
 /// One answer or error a line; blank lines are passed over.
-fn answer_lines(asker: &Asker<'_>, printer: &Printer) -> anyhow::Result<Exit> {
+fn answer_lines(
+    ask: &dyn Fn(&str) -> anyhow::Result<Answer>,
+    printer: &Printer,
+) -> anyhow::Result<Exit> {
     let (mut answered, mut refused) = (0, 0);
     for line in std::io::stdin().lock().split(b'\n') {
         let line = line.map_err(|error| usage!("cannot read the questions: {error}"))?;
-        let Ok(question) = std::str::from_utf8(&line).map(str::trim) else {
+        let Ok(question) = std::str::from_utf8(&line).map(bare) else {
             refused += 1;
             printer.json_line(&Report::Refusal {
                 error: "the question is not valid UTF-8".into(),
@@ -55,7 +64,7 @@ fn answer_lines(asker: &Asker<'_>, printer: &Printer) -> anyhow::Result<Exit> {
         if question.is_empty() {
             continue;
         }
-        match asker.ask(question) {
+        match ask(question) {
             Ok(answer) => {
                 answered += u32::from(answer.answered);
                 printer.json_line(&Report::Answer(answer))?;
@@ -74,6 +83,11 @@ fn answer_lines(asker: &Asker<'_>, printer: &Printer) -> anyhow::Result<Exit> {
         (0, 0) => Exit::NotFound,
         _ => Exit::Done,
     })
+}
+
+/// Without blanks around it, and without the mark some editors begin a file with.
+fn bare(line: &str) -> &str {
+    line.trim_start_matches('\u{FEFF}').trim()
 }
 
 fn filter(scope: &cli::Scope) -> anyhow::Result<Filter> {

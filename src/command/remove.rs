@@ -7,6 +7,7 @@ use crate::app;
 use crate::cli;
 use crate::error::{Error, Exit};
 use crate::present::{Printer, RemoveReport, Report};
+use crate::reembed::forget_unfinished;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::usage;
@@ -49,6 +50,7 @@ pub fn run(args: cli::Remove, settings: &Settings, printer: &Printer) -> anyhow:
     }
     let paths: Vec<String> = paths.into_iter().collect();
     if !args.dry_run {
+        forget_unfinished(&*store, collection)?;
         match args.all {
             true => {
                 store.drop_collection(collection)?;

@@ -46,7 +46,7 @@ pub struct Set {
 pub fn read(path: &Path, split: &str) -> Result<Set, Error> {
     if !path.is_dir() {
         let questions = match path.extension().and_then(|e| e.to_str()) {
-            Some("jsonl" | "ndjson") => json_lines(path, |line| line.into_question())?,
+            Some("jsonl" | "ndjson") => json_lines(path, Line::into_known_question)?,
             Some("tsv") => tsv(path)?,
             _ => {
                 return Err(usage!(
@@ -61,7 +61,7 @@ pub fn read(path: &Path, split: &str) -> Result<Set, Error> {
         });
     }
     let corpus = path.join("corpus.jsonl");
-    let questions = json_lines(&path.join("queries.jsonl"), |line| line.into_question())?;
+    let questions = json_lines(&path.join("queries.jsonl"), |line| Ok(line.into_question()))?;
     Ok(Set {
         questions: judged(questions, &path.join("qrels").join(format!("{split}.tsv")))?,
         corpus: corpus.exists().then_some(corpus),
@@ -85,9 +85,24 @@ struct Line {
     answers: Vec<String>,
     #[serde(default)]
     answerable: Option<bool>,
+    #[serde(flatten)]
+    others: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
 impl Line {
+    /// A line that says nothing of an answer counts as unanswerable, unless it seems to mean to.
+    fn into_known_question(self) -> Result<Question, String> {
+        let unknown = self.others.keys().next().cloned();
+        let question = Line::into_question(self);
+        match unknown {
+            Some(key) if !question.answerable && question.relevant.is_empty() => Err(format!(
+                "there is no document and no answer, and '{key}' is not a known key (question, \
+                 document, page, answer, answers, answerable, id)"
+            )),
+            _ => Ok(question),
+        }
+    }
+
     fn into_question(self) -> Question {
         let filled = |text: &String| !text.trim().is_empty();
         let document = self.document.filter(filled);
@@ -118,10 +133,16 @@ fn relevant(document: String, page: Option<u32>) -> Relevant {
 }
 
 fn content(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| usage!("cannot read {}: {error}", path.display()))
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| usage!("cannot read {}: {error}", path.display()))?;
+    // Spreadsheets begin their text files with one.
+    Ok(text.trim_start_matches('\u{FEFF}').to_owned())
 }
 
-fn json_lines(path: &Path, make: impl Fn(Line) -> Question) -> Result<Vec<Question>, Error> {
+fn json_lines(
+    path: &Path,
+    make: impl Fn(Line) -> Result<Question, String>,
+) -> Result<Vec<Question>, Error> {
     let text = content(path)?;
     let lines = text
         .lines()
@@ -129,9 +150,9 @@ fn json_lines(path: &Path, make: impl Fn(Line) -> Question) -> Result<Vec<Questi
         .filter(|(line, _)| !line.trim().is_empty());
     lines
         .map(|(line, number)| {
-            let line = serde_json::from_str(line)
+            let line: Line = serde_json::from_str(line)
                 .map_err(|error| usage!("{}:{number}: {error}", path.display()))?;
-            Ok(make(line))
+            make(line).map_err(|error| usage!("{}:{number}: {error}", path.display()))
         })
         .collect()
 }
@@ -143,16 +164,34 @@ fn tsv(path: &Path) -> Result<Vec<Question>, Error> {
     for (line, number) in content(path)?.lines().zip(1..) {
         let mut columns = line.split('\t').map(str::trim);
         let text = columns.next().unwrap_or_default();
-        let is_heading = number == 1 && text.eq_ignore_ascii_case("question");
-        if text.is_empty() || is_heading {
+        if number == 1 && text.eq_ignore_ascii_case("question") {
+            let names = ["document", "page", "answer"];
+            if !columns
+                .zip(names)
+                .all(|(column, name)| column.starts_with(name))
+            {
+                return Err(usage!(
+                    "{}:1: the columns must be question, document, page, answer",
+                    path.display()
+                ));
+            }
+            continue;
+        }
+        if text.is_empty() {
             continue;
         }
         let mut filled = || columns.next().filter(|column| !column.is_empty());
         let document = filled().map(str::to_owned);
         let page = match filled() {
-            Some(page) => Some(page.parse().map_err(|_| {
-                usage!("{}:{number}: '{page}' is not a page number", path.display())
-            })?),
+            Some(page) => match page.parse() {
+                Ok(page) if page > 0 => Some(page),
+                _ => {
+                    return Err(usage!(
+                        "{}:{number}: '{page}' is not a page number",
+                        path.display()
+                    ));
+                }
+            },
             None => None,
         };
         let answers: Vec<String> = filled().map(str::to_owned).into_iter().collect();
@@ -274,6 +313,13 @@ mod tests {
             ),
             ("q.jsonl", "{\"question\":\"a?\"}\nnonsense", "q.jsonl:2: "),
             ("q.csv", "a", "give a folder"),
+            ("q.tsv", "a?\tb.pdf\t0", "'0' is not a page number"),
+            ("q.tsv", "question\tanswer\n", "the columns must be"),
+            (
+                "q.jsonl",
+                "{\"question\":\"a?\",\"documnt\":\"x\"}",
+                "'documnt' is not a known key",
+            ),
         ] {
             let (_folder, path) = file(name, text);
             let message = read(&path, "test").unwrap_err().to_string();

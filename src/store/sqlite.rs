@@ -15,7 +15,7 @@ use super::vectors::VectorFile;
 use super::{Collection, ModelIdentity};
 use super::{mark, sums};
 use crate::error::Error;
-use crate::ledger::timestamp;
+use crate::ledger::{JobState, timestamp};
 
 /// Raised with every change of the schema.
 pub(super) const SCHEMA_VERSION: i64 = 2;
@@ -249,6 +249,12 @@ impl EmbeddedStore {
             tx.execute_batch(&format!("DROP TABLE {}", terms_table(collection.id)))?;
             tx.execute("DELETE FROM collections WHERE id = ?1", [collection.id])?;
             tx.execute("DELETE FROM job_targets WHERE collection = ?1", [name])?;
+            // What failed here cost nothing and is wanted by nobody now.
+            tx.execute(
+                "DELETE FROM jobs WHERE service = ?1 AND state = ?2
+                 AND id NOT IN (SELECT job_id FROM job_targets)",
+                params![crate::parse::local::SERVICE, JobState::Failed.as_str()],
+            )?;
             Ok(())
         })?;
         self.forget_derived(&collection);

@@ -65,6 +65,7 @@ fn text_output_is_the_quote_and_its_place() {
         .run(&["query", "Who approved the 2025 maintenance budget?"])
         .expect(0);
     let mut lines = ran.stdout.lines();
+    assert_eq!(lines.next().unwrap(), "Treasurer Ines Halvorsen");
     assert_eq!(
         lines.next().unwrap(),
         "The 2025 maintenance budget of 1.84 million crowns was approved by Treasurer Ines \
