@@ -128,7 +128,7 @@ impl Search<'_> {
 }
 
 impl Search<'_> {
-    /// How much the lexical arm knows of the question, 0 to 1: the share of its best chunks that are
+    /// How much of its weight the lexical arm deserves: all of it when four of its five best chunks are
     /// in the question's script. An English question to Korean pages meets stray words only.
     fn lexical_share(
         &self,
@@ -144,8 +144,8 @@ impl Search<'_> {
         let same = hits
             .iter()
             .filter(|(_, hit)| may_share_words(question, &hit.text));
-        let share = same.count() as f32 / hits.len().max(1) as f32;
-        Ok(share.max(LEAST_SHARE))
+        let is_known = same.count() * 5 >= hits.len() * 4;
+        Ok(if is_known { 1.0 } else { LEAST_SHARE })
     }
 }
 
