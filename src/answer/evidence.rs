@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::wanted::wanted;
+use super::wanted::{Wanted, wanted};
 use crate::document::Hit;
 use crate::embed::Role;
 use crate::retrieve::{Retrieved, Search};
@@ -66,7 +66,8 @@ pub fn gather<'a>(
         let held: Vec<Vec<String>> = ranges.iter().map(|r| terms(&hit.text[r.clone()])).collect();
         let chunk = rarity.held(held.iter());
         // Who types a word or two looks for where it stands.
-        let is_lookup = rarity.terms.len() <= 2;
+        let is_lookup =
+            rarity.terms.len() <= 2 && kind == Wanted::Open && !question.trim_end().ends_with('?');
         let says_more = held.iter().any(|terms| terms.len() >= FEWEST_TERMS);
         for (index, range) in ranges.iter().enumerate() {
             let text = &hit.text[range.clone()];
@@ -74,7 +75,9 @@ pub fn gather<'a>(
             let end = start + text.chars().count();
             let satisfied = kind.is_in(text, question);
             let is_short = held[index].len() < FEWEST_TERMS && says_more && !is_lookup;
-            let is_heading = is_short && satisfied < 1.0 && !says_something(text);
+            // A heading has capitals, too: they make no answer of it.
+            let has_it = satisfied > 0.0 && kind != Wanted::Name;
+            let is_heading = is_short && !has_it && !says_something(text);
             if is_heading
                 || end - start > LONGEST
                 || !seen.insert((&hit.document_id, hit.page_number, start, end))
