@@ -1,6 +1,7 @@
 //! Chunks to an answer: the sentences most likely to hold it, quoted verbatim, or none.
 
 mod calibration;
+mod context;
 mod evidence;
 mod header;
 mod wanted;
@@ -25,7 +26,7 @@ const GOOD_SHARE: f32 = 0.3;
 pub fn answer(
     search: &Search<'_>,
     question: &str,
-    mut retrieved: Retrieved,
+    retrieved: Retrieved,
     top_k: usize,
     min_confidence: Option<f32>,
 ) -> anyhow::Result<Answer> {
@@ -63,14 +64,13 @@ pub fn answer(
     let quotes: Vec<String> = citations.iter().map(|c| one_line(&c.quote)).collect();
     let mut timings_ms = retrieved.timings_ms;
     timings_ms.insert("answer", start.elapsed().as_secs_f64() * 1000.0);
-    retrieved.hits.truncate(top_k);
     Ok(Answer {
         query: question.to_owned(),
         answered: !citations.is_empty(),
         confidence,
         generated_answer: quotes.join(" "),
         citations,
-        retrieved_context: retrieved.hits,
+        retrieved_context: context::context(retrieved.hits, top_k),
         timings_ms,
     })
 }
