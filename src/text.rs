@@ -163,18 +163,21 @@ pub fn folded(text: &str) -> String {
     text.nfkc().flat_map(char::to_lowercase).collect()
 }
 
+/// Whether a line, without blanks before it, is an item of a list.
+pub fn is_item(line: &str) -> bool {
+    let numbered = line.split_once(['.', ')']).is_some_and(|(n, rest)| {
+        (1..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()) && rest.starts_with(' ')
+    });
+    numbered
+        || line.starts_with(['•', '◦', '▪', '●', '○', '■', '□', '※', '·'])
+        || ["- ", "* ", "+ "].iter().any(|mark| line.starts_with(mark))
+}
+
 /// Whether `line` goes on with what `previous` began.
 fn wraps(previous: &str, line: &str, widest: usize) -> bool {
     let starts_anew = |line: &str| {
         let line = line.trim_start();
-        let numbered = line.split_once(['.', ')']).is_some_and(|(n, rest)| {
-            (1..=3).contains(&n.len())
-                && n.bytes().all(|b| b.is_ascii_digit())
-                && rest.starts_with(' ')
-        });
-        numbered
-            || line.starts_with(['#', '|', '>', '•', '◦', '▪', '●', '○', '■', '□', '※', '·'])
-            || ["- ", "* ", "+ "].iter().any(|mark| line.starts_with(mark))
+        is_item(line) || line.starts_with(['#', '|', '>'])
     };
     let headed = previous.trim_start().starts_with(['#', '|']);
     // A line that stops well short of the widest was ended on purpose, not wrapped.

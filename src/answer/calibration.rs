@@ -17,7 +17,7 @@ pub struct Calibration {
     chunk_cosine: f32,
     rank: f32,
     wanted: f32,
-    /// Confidence from which there is an answer: about a tenth of the answerable questions fall below.
+    /// Confidence from which there is an answer.
     pub enough: f32,
 }
 

@@ -7,7 +7,7 @@ use crate::document::Hit;
 use crate::embed::Role;
 use crate::retrieve::{Retrieved, Search};
 use crate::terms::{query_terms, terms};
-use crate::text::quotable;
+use crate::text::{is_item, quotable};
 
 /// Chunks whose sentences are looked at, the best first.
 const CHUNKS: usize = 10;
@@ -111,7 +111,8 @@ pub fn gather<'a>(
 /// Whether a short line ends as a sentence does, or is an item, a row, or `Deposit: 500`.
 fn says_something(line: &str) -> bool {
     line.ends_with(['.', '!', '?', '다', '요', '음', '함', '。'])
-        || line.starts_with(['-', '*', '+', '•', '|', '○', '■', '□', '※', '·'])
+        || is_item(line)
+        || line.starts_with('|')
         || line.contains([':', '：'])
 }
 

@@ -1,5 +1,7 @@
 //! What a row or a list item stands under.
 
+use crate::text::is_item;
+
 /// Most items quoted with the line that introduces them.
 const MOST_ITEMS: usize = 10;
 
@@ -50,18 +52,6 @@ fn introduction(above: &str) -> Option<&str> {
     let mut lines = above.lines().rev().map(str::trim);
     let line = lines.find(|line| !line.is_empty() && !is_item(line))?;
     line.ends_with([':', '：']).then_some(line)
-}
-
-fn is_item(line: &str) -> bool {
-    let marked = [
-        "- ", "* ", "+ ", "• ", "◦ ", "▪ ", "● ", "○ ", "■ ", "□ ", "※ ", "· ",
-    ];
-    let number = line.split_once(['.', ')']).is_some_and(|(number, rest)| {
-        (1..=3).contains(&number.len())
-            && number.bytes().all(|b| b.is_ascii_digit())
-            && rest.starts_with(' ')
-    });
-    number || marked.iter().any(|mark| line.starts_with(mark))
 }
 
 #[cfg(test)]

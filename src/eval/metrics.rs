@@ -25,7 +25,7 @@ pub fn is_document(path: &str, name: &str) -> bool {
     !name.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
 }
 
-/// Gain of the best judgement that fits each place; each judgement counts once.
+/// Gain of the first judgement that fits each place; each judgement counts once.
 pub fn gains(ranking: &[Place], relevant: &[Relevant]) -> Vec<f64> {
     let mut left: Vec<&Relevant> = relevant.iter().collect();
     let gain = |place: &Place| {
