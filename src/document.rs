@@ -127,6 +127,9 @@ pub struct Hit {
     pub id: String,
     pub document_id: DocumentId,
     pub document: String,
+    /// What the document calls itself.
+    #[serde(skip)]
+    pub title: Option<String>,
     pub page_number: u32,
     /// Character range in the stored page text.
     pub start: usize,

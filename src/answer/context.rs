@@ -60,6 +60,7 @@ mod tests {
             id: String::new(),
             document_id: DocumentId(document.into()),
             document: document.into(),
+            title: None,
             page_number: 1,
             start,
             end,

@@ -223,7 +223,7 @@ impl EmbeddedStore {
             "SELECT d.hash, k.page, k.start, k.end,
                substr(p.text, k.start + 1, k.end - k.start),
                (SELECT min(path) FROM sources s WHERE s.document_id = d.id),
-               {} AND {} AND {}
+               {} AND {} AND {}, d.title
              FROM chunks k
              JOIN documents d ON d.id = k.document_id
              JOIN pages p ON p.document_id = d.id AND p.number = k.page
@@ -297,6 +297,7 @@ fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
         id: format!("{hash}:{page_number}:{start}-{end}"),
         document_id: DocumentId(hash),
         document,
+        title: row.get(7)?,
         page_number,
         start: start as usize,
         end: end as usize,
