@@ -5,11 +5,13 @@ mod bert;
 mod builtin;
 mod encoder;
 mod folder;
+mod kernel;
 mod linear;
 mod models;
 mod tensors;
 mod tokenize;
 mod unigram;
+mod wordpiece;
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The weights inside the binary (models/README.md gives the format), read where they lie.
+//! The weights inside the binary, as `build.rs` lays them out, read where they lie.
 
 use anyhow::Context as _;
 use safetensors::tensor::TensorView;
@@ -69,27 +69,27 @@ impl Tensors {
     pub fn layer(&self, number: usize) -> anyhow::Result<Layer> {
         let name = |part: &str| format!("encoder.layer.{number}.{part}");
         Ok(Layer {
-            attend: self.linear(
-                &["query", "key", "value"].map(|which| name(&format!("attention.self.{which}"))),
-            )?,
-            attended: self.linear(&[name("attention.output.dense")])?,
+            attend: self.linear(&name("attend"))?,
+            attended: self.linear(&name("attended"))?,
             attended_norm: self.norm(&name("attention.output.LayerNorm"))?,
-            widen: self.linear(&[name("intermediate.dense")])?,
-            narrow: self.linear(&[name("output.dense")])?,
+            widen: self.linear(&name("widen"))?,
+            narrow: self.linear(&name("narrow"))?,
             narrow_norm: self.norm(&name("output.LayerNorm"))?,
         })
     }
 
-    /// Linear layers of the same input as one.
-    fn linear(&self, names: &[String]) -> anyhow::Result<Linear> {
-        let (mut weights, mut scales, mut bias) = (Vec::new(), Vec::new(), Vec::new());
-        for name in names {
-            let view = self.view(&format!("{name}.weight"))?;
-            weights.extend(view.data().iter().map(|&byte| byte as i8));
-            scales.extend(self.floats(&format!("{name}.weight.scale"))?);
-            bias.extend(self.floats(&format!("{name}.bias"))?);
-        }
-        Ok(Linear::new(&weights, scales, bias))
+    fn linear(&self, name: &str) -> anyhow::Result<Linear> {
+        let zeros = self.view(&format!("{name}.zero"))?.data();
+        let (zeros, _) = zeros.as_chunks::<4>();
+        Ok(Linear::new(
+            self.view(&format!("{name}.weight"))?.data(),
+            self.floats(&format!("{name}.scale"))?,
+            self.floats(&format!("{name}.bias"))?,
+            zeros
+                .iter()
+                .map(|&bytes| i32::from_le_bytes(bytes))
+                .collect(),
+        ))
     }
 }
 
