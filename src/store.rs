@@ -2,6 +2,7 @@
 //! server database can stand behind it one day; [`EmbeddedStore`] is the implementation.
 
 mod best;
+mod codes;
 #[cfg(test)]
 mod contract;
 mod derived;

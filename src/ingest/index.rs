@@ -1,6 +1,7 @@
 //! Pages to stored chunks: clean, split, embed, put. Embedding and storing run side by side.
 
-use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -69,8 +70,28 @@ impl Indexer {
         if let (None, false) = (&self.embedder, first.is_empty()) {
             self.embedder = self.choose(&first);
         }
-        let mut first = first.into_iter();
-        while let Some(ready) = first.next().or_else(|| queue.blocking_recv()) {
+        // A short document keeps one core busy at most, so there is one at work for each.
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let waiting = Mutex::new((first.into_iter(), queue));
+        let next = || {
+            let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let (first, queue) = &mut *waiting;
+            first.next().or_else(|| queue.blocking_recv())
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| self.work(&next, &to_store));
+            }
+        });
+        drop(to_store);
+        storing
+            .join()
+            .map_err(|_| anyhow::anyhow!("the storing thread crashed"))
+    }
+
+    /// Takes documents until there are no more.
+    fn work(&self, next: &dyn Fn() -> Option<Ready>, to_store: &SyncSender<(Fresh, Entry)>) {
+        while let Some(ready) = next() {
             let path = ready.fresh.source.path.clone();
             let Some(embedder) = &self.embedder else {
                 self.run.tally.parked(&path, None);
@@ -79,21 +100,17 @@ impl Indexer {
             match self.index(&**embedder, ready) {
                 Ok(Some(entry)) => {
                     if to_store.send(entry).is_err() {
-                        break;
+                        return;
                     }
                 }
                 Ok(None) => self.run.tally.parked(&path, None),
                 Err(error) => {
                     let error = error.context(format!("embedding {path}"));
                     self.run.halt(Halt::Fatal(error));
-                    break;
+                    return;
                 }
             }
         }
-        drop(to_store);
-        storing
-            .join()
-            .map_err(|_| anyhow::anyhow!("the storing thread crashed"))
     }
 
     /// Makes the collection with the model that suits its first documents. `None` when it cannot be

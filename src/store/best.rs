@@ -48,6 +48,11 @@ impl Best {
         self.is_impossible |= score.is_nan() || score.abs() > IMPOSSIBLE;
     }
 
+    /// How many are kept.
+    pub fn room(&self) -> usize {
+        self.k
+    }
+
     /// Whether some vector that was scored must be damaged.
     pub fn is_impossible(&self) -> bool {
         self.is_impossible

@@ -1,28 +1,79 @@
 //! The flat vector file: a memory-mapped copy of a collection's vectors, scanned exactly.
 //!
-//! Layout, little endian: a header of [`HEADER`] bytes, `count` chunk ids (i64, ascending), then
-//! `count` x `dimension` f32. The header holds the BLAKE3 of the ids and that of the vectors, and
-//! ends with its own. Opening the file checks header and ids; vectors are checked by `verify`, and
+//! Layout, little endian: a header of [`HEADER`] bytes, `count` chunk ids (i64, ascending), `count`
+//! steps (f32), `count` codes of `dimension` bytes ([`super::codes`]), `count` vectors of `dimension`
+//! f32; codes and vectors begin at multiples of 64. The header holds the BLAKE3 of the ids and that of
+//! all behind them, and ends with its own. Opening the file checks header and ids; vectors are checked by `verify`, and
 //! by what they score: no dot product of unit vectors is beyond 1.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use memmap2::Mmap;
+use rayon::prelude::*;
 
 use super::Collection;
 use super::best::{Best, dot};
+use super::codes::{Asked, encode};
 
-const MAGIC: &[u8; 8] = b"SQLVEC\x00\x02";
+const MAGIC: &[u8; 8] = b"SQLVEC\x00\x03";
+/// Of the version before, whose files are passed over until the next ingest replaces them.
+const BEFORE: &[u8; 8] = b"SQLVEC\x00\x02";
 const HEADER: usize = 8 + 4 + 4 + 8 + 8 + 8 + 32 + 32 + 32 + 32;
+/// Where codes and vectors begin is a multiple of this.
+const LINE: usize = 64;
+/// Vectors scanned at once; a file of no more is scanned by one thread.
+const SPAN: usize = 32_768;
+/// Vectors written at once.
+const ROWS: usize = 1024;
+
+/// Where the parts of a file are.
+#[derive(Clone, Copy)]
+struct Layout {
+    dimension: usize,
+    count: usize,
+    steps: usize,
+    codes: usize,
+    vectors: usize,
+    end: usize,
+}
+
+impl Layout {
+    /// `None` for numbers no file can have.
+    fn of(count: usize, dimension: usize) -> Option<Self> {
+        let cells = count.checked_mul(dimension)?;
+        let steps = count.checked_mul(8)?.checked_add(HEADER)?;
+        let codes = count.checked_mul(4)?.checked_add(steps)?;
+        let codes = codes.checked_next_multiple_of(LINE)?;
+        let vectors = codes.checked_add(cells)?.checked_next_multiple_of(LINE)?;
+        Some(Self {
+            dimension,
+            count,
+            steps,
+            codes,
+            vectors,
+            end: cells.checked_mul(4)?.checked_add(vectors)?,
+        })
+    }
+
+    fn code(&self, index: usize) -> Range<usize> {
+        let start = self.codes + self.dimension * index;
+        start..start + self.dimension
+    }
+
+    fn vector(&self, index: usize) -> Range<usize> {
+        let start = self.vectors + 4 * self.dimension * index;
+        start..start + 4 * self.dimension
+    }
+}
 
 /// A mapped vector file that belongs to a collection's model.
 pub struct VectorFile {
     map: Mmap,
-    dimension: usize,
-    count: usize,
+    layout: Layout,
     /// The header's checksum, which tells two files apart.
     pub seal: [u8; 32],
     /// The collection's generation when the file was made.
@@ -45,6 +96,9 @@ impl VectorFile {
         // SAFETY: the file is never changed in place, only replaced by rename, so the mapped
         // bytes stay what they are.
         let map = unsafe { Mmap::map(&file)? };
+        if map.starts_with(BEFORE) {
+            return Ok(None);
+        }
         ensure!(
             map.len() >= HEADER && map[..8] == *MAGIC,
             "it is no vector file of this version"
@@ -55,9 +109,11 @@ impl VectorFile {
             *hash.as_bytes() == head[HEADER - 32..],
             "its header is damaged"
         );
+        let dimension = u32::from_le_bytes(array(head, 8)) as usize;
+        let count = u64::from_le_bytes(array(head, 16)) as usize;
+        let layout = Layout::of(count, dimension).context("it is too large")?;
         let opened = Self {
-            dimension: u32::from_le_bytes(array(head, 8)) as usize,
-            count: u64::from_le_bytes(array(head, 16)) as usize,
+            layout,
             generation: i64::from_le_bytes(array(head, 24)),
             covers: i64::from_le_bytes(array(head, 32)),
             seal: *hash.as_bytes(),
@@ -66,16 +122,15 @@ impl VectorFile {
         let head = &opened.map[..HEADER];
         ensure!(
             head[40..72] == *fingerprint(collection).as_bytes()
-                && opened.dimension == collection.model.dimension,
+                && dimension == collection.model.dimension,
             "it was made with another model"
         );
         ensure!(
             opened.generation <= collection.generation,
             "it is newer than the database"
         );
-        let payload = opened.count * (8 + 4 * opened.dimension);
-        ensure!(opened.map.len() == HEADER + payload, "it is truncated");
-        let ids = blake3::hash(&opened.map[HEADER..HEADER + 8 * opened.count]);
+        ensure!(opened.map.len() == layout.end, "it is truncated");
+        let ids = blake3::hash(&opened.map[HEADER..layout.steps]);
         ensure!(
             *ids.as_bytes() == opened.map[72..104],
             "its chunk ids are damaged"
@@ -85,7 +140,7 @@ impl VectorFile {
 
     /// Compares the checksum of the vectors, which opening does not read.
     pub fn verify(&self) -> anyhow::Result<()> {
-        let hash = blake3::hash(&self.map[HEADER + 8 * self.count..]);
+        let hash = blake3::hash(&self.map[self.layout.steps..]);
         ensure!(
             *hash.as_bytes() == self.map[104..136],
             "its vectors are damaged"
@@ -95,7 +150,7 @@ impl VectorFile {
 
     /// Number of vectors.
     pub fn len(&self) -> usize {
-        self.count
+        self.layout.count
     }
 
     /// The chunk id of vector `index`.
@@ -109,7 +164,7 @@ impl VectorFile {
     }
 
     fn position(&self, chunk: i64) -> Option<usize> {
-        let (mut low, mut high) = (0, self.count);
+        let (mut low, mut high) = (0, self.layout.count);
         while low < high {
             let middle = low + (high - low) / 2;
             match self.chunk(middle).cmp(&chunk) {
@@ -123,28 +178,64 @@ impl VectorFile {
 
     /// Vector number `index`.
     pub fn at(&self, index: usize) -> &[f32] {
-        let start = HEADER + 8 * self.count + 4 * self.dimension * index;
-        let bytes = &self.map[start..start + 4 * self.dimension];
+        let bytes = &self.map[self.layout.vector(index)];
         let (before, floats, after) = {
             // SAFETY: every bit pattern is an f32; `align_to` itself checks the alignment.
             unsafe { bytes.align_to::<f32>() }
         };
         debug_assert!(
             before.is_empty() && after.is_empty(),
-            "offsets are multiples of 8"
+            "vectors begin at multiples of 4"
         );
         floats
     }
 
-    /// Scores every vector whose chunk passes `wanted`.
-    pub fn scan(&self, query: &[f32], wanted: &dyn Fn(i64) -> bool, best: &mut Best) {
-        for index in 0..self.count {
+    /// Scores the vectors whose chunks pass `wanted`: all by their codes, and in f32 twice as many of
+    /// the best as are asked for.
+    pub fn scan(&self, query: &[f32], wanted: &(dyn Fn(i64) -> bool + Sync), best: &mut Best) {
+        let asked = Asked::new(query);
+        let most = 2 * best.room() + 64;
+        let starts = (0..self.len()).step_by(SPAN);
+        let spans: Vec<Range<usize>> = starts.map(|at| at..(at + SPAN).min(self.len())).collect();
+        let look = |span: &Range<usize>| self.look(&asked, span.clone(), wanted, most);
+        let looks: Vec<Vec<usize>> = match spans.len() {
+            0 | 1 => spans.iter().map(look).collect(),
+            _ => spans.par_iter().map(look).collect(),
+        };
+        let mut promising = Best::new(most);
+        for index in looks.into_iter().flatten() {
+            promising.push(index as i64, self.first_look(&asked, index));
+        }
+        for found in promising.into_sorted() {
+            let index = found.chunk as usize;
             let score = dot(query, self.at(index));
             best.doubt(score);
+            best.push(self.chunk(index), score);
+        }
+    }
+
+    /// The indexes in `span` that look best.
+    fn look(
+        &self,
+        asked: &Asked,
+        span: Range<usize>,
+        wanted: &(dyn Fn(i64) -> bool + Sync),
+        most: usize,
+    ) -> Vec<usize> {
+        let mut best = Best::new(most);
+        for index in span {
+            let score = self.first_look(asked, index);
             if best.would_take(score) && wanted(self.chunk(index)) {
-                best.push(self.chunk(index), score);
+                best.push(index as i64, score);
             }
         }
+        let found = best.into_sorted().into_iter();
+        found.map(|scored| scored.chunk as usize).collect()
+    }
+
+    fn first_look(&self, asked: &Asked, index: usize) -> f32 {
+        let step = f32::from_le_bytes(array(&self.map, self.layout.steps + 4 * index));
+        asked.score(&self.map[self.layout.code(index)], step)
     }
 
     /// Scores the vectors of `chunks`, those the file holds.
@@ -171,34 +262,64 @@ pub fn write(
     let dimension = collection.model.dimension;
     let folder = path.parent().context("the vector file has no folder")?;
     std::fs::create_dir_all(folder)?;
+    let layout = Layout::of(count, dimension).context("too many vectors")?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.as_file().set_len(layout.end as u64)?;
+    let mut block = Block::default();
     let mut ids = Vec::with_capacity(8 * count);
-    let mut vectors = tempfile::NamedTempFile::new_in(folder)?;
-    let mut buffered = std::io::BufWriter::new(vectors.as_file_mut());
-    // Room for the header and the ids, which are known last.
-    std::io::copy(
-        &mut std::io::Read::take(std::io::repeat(0), (HEADER + 8 * count) as u64),
-        &mut buffered,
-    )?;
     for row in rows {
         let (chunk, vector) = row?;
         ensure!(
             vector.len() == 4 * dimension,
             "chunk {chunk} has a vector of another length"
         );
+        ensure!(ids.len() < 8 * count, "{CHANGED}");
         ids.extend(chunk.to_le_bytes());
-        buffered.write_all(&vector)?;
+        block.add(&vector);
+        if block.rows == ROWS {
+            block.write(file.as_file(), &layout)?;
+        }
     }
-    ensure!(
-        ids.len() == 8 * count,
-        "the collection changed while it was read"
-    );
-    buffered.flush()?;
-    drop(buffered);
-    let file = vectors.as_file_mut();
-    write_front(file, collection, covers, &ids)?;
-    file.sync_all()?;
-    vectors.persist(path)?;
+    ensure!(ids.len() == 8 * count, "{CHANGED}");
+    block.write(file.as_file(), &layout)?;
+    write_front(file.as_file_mut(), collection, covers, &ids)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
     sync_folder(folder)
+}
+
+const CHANGED: &str = "the collection changed while it was read";
+
+/// Rows on their way to the file.
+#[derive(Default)]
+struct Block {
+    first: usize,
+    rows: usize,
+    steps: Vec<u8>,
+    codes: Vec<u8>,
+    vectors: Vec<u8>,
+}
+
+impl Block {
+    fn add(&mut self, vector: &[u8]) {
+        let (numbers, _) = vector.as_chunks::<4>();
+        let floats: Vec<f32> = numbers.iter().map(|&x| f32::from_le_bytes(x)).collect();
+        let step = encode(&floats, &mut self.codes);
+        self.steps.extend(step.to_le_bytes());
+        self.vectors.extend(vector);
+        self.rows += 1;
+    }
+
+    fn write(&mut self, file: &File, layout: &Layout) -> std::io::Result<()> {
+        file.write_all_at(&self.steps, (layout.steps + 4 * self.first) as u64)?;
+        file.write_all_at(&self.codes, layout.code(self.first).start as u64)?;
+        file.write_all_at(&self.vectors, layout.vector(self.first).start as u64)?;
+        *self = Self {
+            first: self.first + self.rows,
+            ..Self::default()
+        };
+        Ok(())
+    }
 }
 
 /// Writes header and ids at the start of `file`, whose vectors are already in place.
@@ -208,7 +329,7 @@ fn write_front(
     covers: i64,
     ids: &[u8],
 ) -> anyhow::Result<()> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
+    use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
     let mut payload = blake3::Hasher::new();
     file.seek(SeekFrom::Start((HEADER + ids.len()) as u64))?;
     let mut buffer = vec![0; 1 << 16];
