@@ -73,7 +73,7 @@ fn aligned(views: Vec<(&str, TensorView<'_>)>) -> Result<Vec<u8>, Failure> {
         let note = HashMap::from([("padding".to_owned(), " ".repeat(padding))]);
         let bytes = safetensors::serialize(views.clone(), Some(note))?;
         let header = u64::from_le_bytes(bytes[..8].try_into()?) as usize;
-        if (8 + header) % LINE == 0 {
+        if (8 + header).is_multiple_of(LINE) {
             return Ok(bytes);
         }
     }
@@ -133,7 +133,7 @@ fn linear(
     }
     let outputs = weights.len() / inputs;
     assert!(
-        outputs % PANEL == 0 && inputs % GROUP == 0,
+        outputs.is_multiple_of(PANEL) && inputs.is_multiple_of(GROUP),
         "{prefix}.{name}"
     );
     let mut panels = Vec::with_capacity(weights.len());

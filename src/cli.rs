@@ -198,6 +198,9 @@ pub struct Query {
     /// Chunks to bring back
     #[arg(short = 'k', long, value_name = "N")]
     pub top_k: Option<usize>,
+    /// Say on stderr how long each stage took
+    #[arg(long)]
+    pub timings: bool,
     #[command(flatten)]
     pub scope: Scope,
     #[command(flatten)]

@@ -22,6 +22,7 @@ use crate::error::Exit;
 use crate::parse::local::worker;
 use crate::present::Printer;
 use crate::settings::Settings;
+use crate::store::EmbeddedStore;
 
 /// Runs the command line and says how the process should exit.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
@@ -35,20 +36,26 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         _ => {}
     }
     let settings = Settings::load(&cli.global, &cli.command)?;
+    // What SQLite says of a damaged store as it is read is not for users.
+    with(cli, &settings, &printer)
+        .map_err(|error| EmbeddedStore::explain(error, &settings.data_dir))
+}
+
+fn with(cli: Cli, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     match cli.command {
-        Command::Ingest(args) => ingest::run(args, &settings, &printer),
-        Command::Query(args) => query::run(args, &settings, &printer),
-        Command::Status(args) => status::run(args, &settings, &printer),
-        Command::Remove(args) => remove::run(args, &settings, &printer),
-        Command::Serve(_) => serve::run(&settings, &printer),
-        Command::Optimize(args) => optimize::run(args, &settings, &printer),
-        Command::Eval(args) => eval::run(args, &settings, &printer),
-        Command::Reembed(_) => reembed::run(&settings, &printer),
-        Command::Verify(_) => verify::run(&settings, &printer),
-        Command::Repair(args) => repair::run(args, &settings, &printer),
-        Command::Export(args) => export::run(args, &settings, &printer),
-        Command::Import(args) => import::run(args, &settings, &printer),
-        Command::Doctor => doctor::run(&settings, &printer),
+        Command::Ingest(args) => ingest::run(args, settings, printer),
+        Command::Query(args) => query::run(args, settings, printer),
+        Command::Status(args) => status::run(args, settings, printer),
+        Command::Remove(args) => remove::run(args, settings, printer),
+        Command::Serve(_) => serve::run(settings, printer),
+        Command::Optimize(args) => optimize::run(args, settings, printer),
+        Command::Eval(args) => eval::run(args, settings, printer),
+        Command::Reembed(_) => reembed::run(settings, printer),
+        Command::Verify(_) => verify::run(settings, printer),
+        Command::Repair(args) => repair::run(args, settings, printer),
+        Command::Export(args) => export::run(args, settings, printer),
+        Command::Import(args) => import::run(args, settings, printer),
+        Command::Doctor => doctor::run(settings, printer),
         Command::Completions { .. } | Command::Man | Command::ParseWorker { .. } => Ok(Exit::Done),
     }
 }

@@ -86,8 +86,6 @@ pub struct Plan {
     pub dry_run: bool,
     /// What may be sent away in this run.
     pub budget: Budget,
-    /// Collections below this size get no HNSW graph.
-    pub graph_from: usize,
 }
 
 /// Where the documents come from.
@@ -165,7 +163,7 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
         && !parts.stop.is_cancelled()
         && let Some(collection) = parts.store.collection(&plan.collection)?
     {
-        refresh(parts, plan, collection).await?;
+        refresh(parts, collection).await?;
     }
     let mut summary = run.tally.summary(plan, parts, &lock(&run.spent));
     match lock(&run.halted).take() {
@@ -178,10 +176,9 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
 }
 
 /// Derived files may lag behind, so a failure to make them is worth a warning only.
-async fn refresh(parts: &Parts, plan: &Plan, collection: Collection) -> anyhow::Result<()> {
-    let (store, graph_from) = (Arc::clone(&parts.store), plan.graph_from);
-    let refreshed =
-        tokio::task::spawn_blocking(move || store.refresh(&collection, graph_from, false)).await?;
+async fn refresh(parts: &Parts, collection: Collection) -> anyhow::Result<()> {
+    let store = Arc::clone(&parts.store);
+    let refreshed = tokio::task::spawn_blocking(move || store.refresh(&collection, false)).await?;
     if let Err(error) = refreshed {
         tracing::warn!("the index files were not brought up to date ({error:#}); nothing is lost");
     }

@@ -19,7 +19,6 @@ pub mod document;
 pub mod embed;
 pub mod error;
 pub mod eval;
-pub mod hnsw;
 pub mod ingest;
 pub mod ledger;
 pub mod parse;

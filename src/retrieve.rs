@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::document::{Filter, Hit};
 use crate::embed::{Embedder, Role};
 use crate::settings::{IndexChoice, Mode};
-use crate::store::{Collection, Scored, Store};
+use crate::store::{Collection, Depth, Nearest, Scored, Store};
 use crate::terms::query_terms;
 use crate::text::{is_cjk_text, may_share_words};
 use crate::usage;
@@ -63,9 +63,6 @@ impl Search<'_> {
         let (store, collection, filter) = (self.store, &self.collection, &self.filter);
         let mut timings_ms = BTreeMap::new();
         let depth = DEPTH.max(k);
-        // The graph is asked for what is needed: it looks at twice as many.
-        let is_graph = self.index == IndexChoice::Hnsw;
-        let near = if is_graph { CANDIDATES.max(k) } else { depth };
         let (lexical, is_known) = match self.mode {
             Mode::Semantic => (Vec::new(), true),
             _ => timed(&mut timings_ms, "lexical", || self.lexical(question, depth))?,
@@ -91,17 +88,24 @@ impl Search<'_> {
         };
         let semantic = match &vector {
             Some(vector) => timed(&mut timings_ms, "semantic", || {
-                store.nearest(collection, vector, filter, near, self.index)
+                let depth = Depth {
+                    few: CANDIDATES.max(k),
+                    many: depth,
+                };
+                store.nearest(collection, vector, filter, depth, self.index)
             })?,
-            None => Vec::new(),
+            None => Nearest {
+                scored: Vec::new(),
+                by_graph: false,
+            },
         };
         let lexical = Arm {
             is_all: lexical.len() < depth,
             scored: lexical,
         };
         let semantic = Arm {
-            is_all: !is_graph && semantic.len() < near,
-            scored: semantic,
+            is_all: !semantic.by_graph && semantic.scored.len() < depth,
+            scored: semantic.scored,
         };
         let lexical_weight = lexical_share(question, is_known)
             * match is_cjk_text(question) {

@@ -9,6 +9,8 @@ mod derived;
 mod documents;
 mod embedded;
 mod graph;
+mod graph_file;
+mod hnsw;
 mod jobs;
 mod lock;
 mod mark;
@@ -116,6 +118,23 @@ pub struct StoredSource {
 pub struct Scored {
     pub chunk: i64,
     pub score: f32,
+}
+
+/// How many chunks to bring back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// By the graph, which looks at more for each.
+    pub few: usize,
+    /// Where all are scanned.
+    pub many: usize,
+}
+
+/// What the semantic arm brought back, best first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nearest {
+    pub scored: Vec<Scored>,
+    /// Whether the graph was asked, which may miss one.
+    pub by_graph: bool,
 }
 
 /// How common terms are.
@@ -266,27 +285,30 @@ pub trait Store: Ledger {
     /// How many chunks of the collection there are, and how many hold each of `terms`.
     fn frequencies(&self, collection: &Collection, terms: &[String])
     -> anyhow::Result<Frequencies>;
-    /// Best `k` chunks by cosine to the unit vector `query`; chunks outside the filter do not
-    /// count.
+    /// Best chunks by cosine to the unit vector `query`; chunks outside the filter do not count.
     fn nearest(
         &self,
         collection: &Collection,
         query: &[f32],
         filter: &Filter,
-        k: usize,
+        depth: Depth,
         index: IndexChoice,
-    ) -> anyhow::Result<Vec<Scored>>;
+    ) -> anyhow::Result<Nearest>;
     /// The chunks with these ids, in this order, gone ones left out; `score` is 0.
     fn hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>>;
 
-    /// Brings the derived files up to date where they lag too far, or always with `force`. A graph
-    /// is built for collections of at least `graph_from` chunks.
-    fn refresh(
+    /// Brings the vector file up to date where it lags too far, or always with `force`. Needs the
+    /// writer lock.
+    fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed>;
+    /// Builds the HNSW graph of a collection of at least `from` chunks where it lags too far, or
+    /// always with `force`; smaller ones lose theirs. Whether it did. Takes minutes for a million
+    /// chunks, and may go on beside everything else.
+    fn refresh_graph(
         &self,
         collection: &Collection,
-        graph_from: usize,
+        from: usize,
         force: bool,
-    ) -> anyhow::Result<Refreshed>;
+    ) -> anyhow::Result<bool>;
 
     /// Totals of each collection.
     fn collections(&self) -> anyhow::Result<Vec<CollectionRow>>;

@@ -14,7 +14,7 @@ pub fn run(args: cli::Import, settings: &Settings, printer: &Printer) -> anyhow:
     let store = app::store(settings)?;
     let imported = store.import(&args.file, name.as_deref())?;
     if let Some(collection) = store.collection(&imported.collection)? {
-        store.refresh(&collection, settings.hnsw_min_chunks, false)?;
+        store.refresh(&collection, false)?;
     }
     printer.print(&Report::Imported(imported))?;
     Ok(Exit::Done)

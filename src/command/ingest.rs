@@ -40,7 +40,6 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
         checksum: args.checksum,
         dry_run: args.dry_run,
         budget: budget(settings),
-        graph_from: settings.hnsw_min_chunks,
     };
     let parts = Parts {
         parsers,

@@ -22,7 +22,9 @@ pub fn run(args: cli::Optimize, settings: &Settings, printer: &Printer) -> anyho
             continue;
         }
         if let Some(collection) = store.collection(&row.collection)? {
-            let refreshed = store.refresh(&collection, settings.hnsw_min_chunks, true)?;
+            let mut refreshed = store.refresh(&collection, true)?;
+            let from = settings.hnsw_min_chunks;
+            refreshed.graph_rebuilt = store.refresh_graph(&collection, from, true)?;
             collections.push(OptimizeReport {
                 collection: row.collection,
                 refreshed,

@@ -1,24 +1,27 @@
 //! `squall query QUESTION`, and `squall query -` for a question a line.
 
 use std::io::BufRead as _;
+use std::time::{Duration, Instant};
 
 use crate::app;
 use crate::ask::{Asker, check_question, collection_to_ask};
 use crate::cli;
 use crate::document::{Answer, Filter};
 use crate::error::{Error, Exit};
-use crate::present::{Printer, Report};
+use crate::present::{Printer, Report, say};
 use crate::retrieve::Search;
 use crate::settings::{DAY, Settings};
 use crate::usage;
 
 pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    let begun = Instant::now();
     if args.question != "-" {
         check_question(&args.question)?;
     }
     let store = app::existing_store(settings)?;
     let models = app::models(settings)?;
     let filter = filter(&args.scope)?;
+    let opened = begun.elapsed();
     // Looked up for every question: a collection may be made anew while a stream is answered.
     let ask = |question: &str| {
         let (collection, embedder) = collection_to_ask(&*store, &settings.collection, &models)?;
@@ -40,10 +43,26 @@ pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::
         collection_to_ask(&*store, &settings.collection, &models)?;
         return answer_lines(&ask, printer);
     }
-    let answer = ask(&args.question)?;
+    let mut answer = ask(&args.question)?;
+    if args.timings {
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        answer.timings_ms.insert("open", ms(opened));
+        answer.timings_ms.insert("total", ms(begun.elapsed()));
+        say(&timings(&answer));
+    }
     let answered = answer.answered;
     printer.print(&Report::Answer(answer))?;
     Ok(if answered { Exit::Done } else { Exit::NotFound })
+}
+
+/// A stage a line, the longest first.
+fn timings(answer: &Answer) -> String {
+    let mut stages: Vec<(&str, f64)> = answer.timings_ms.iter().map(|(s, ms)| (*s, *ms)).collect();
+    stages.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let lines = stages
+        .iter()
+        .map(|(stage, ms)| format!("{ms:9.2} ms  {stage}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// One answer or error a line; blank lines are passed over.

@@ -27,7 +27,7 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let report = reembed(&*store, name, &models, &stop, &|done, of| bar.at(done, of))?;
     bar.finish();
     if let Some(collection) = store.collection(name)? {
-        store.refresh(&collection, settings.hnsw_min_chunks, false)?;
+        store.refresh(&collection, false)?;
     }
     printer.print(&Report::Reembedded(report))?;
     Ok(Exit::Done)

@@ -22,7 +22,8 @@ pub fn run(args: cli::Repair, settings: &Settings, printer: &Printer) -> anyhow:
         if let Ok(Some(collection)) = store.collection(&row.collection)
             && repaired.left.is_empty()
         {
-            store.refresh(&collection, settings.hnsw_min_chunks, true)?;
+            store.refresh(&collection, true)?;
+            store.refresh_graph(&collection, settings.hnsw_min_chunks, true)?;
         }
     }
     let is_done = repaired.left.is_empty();

@@ -146,7 +146,6 @@ fn collect(
             checksum: false,
             dry_run: false,
             budget: ingest_command::budget(&settings),
-            graph_from: settings.hnsw_min_chunks,
         };
         let summary = block_on(async {
             interrupt::watch(

@@ -87,7 +87,7 @@ pub fn open(
     }
     heard(lines.len(), lines.len());
     if let Some(collection) = store.collection(COLLECTION)? {
-        store.refresh(&collection, usize::MAX, false)?;
+        store.refresh(&collection, false)?;
     }
     Ok(store)
 }

@@ -78,7 +78,7 @@ fn ask(state: &State, question: &str, top_k: usize) -> anyhow::Result<Answer> {
             embedder: &*embedder,
             collection,
             filter: Filter::default(),
-            index: state.index(),
+            index: state.settings.index,
             mode: state.settings.mode,
         },
         top_k,

@@ -7,7 +7,6 @@ use super::{State, UPLOAD_ROOT};
 use crate::document::{DocumentId, Tags};
 use crate::ingest::{self, Budget, Input, Parts, Plan, Summary};
 use crate::ledger::Target;
-use crate::settings::IndexChoice;
 use crate::store::WriterLock;
 
 /// When to look again at jobs that could not be done, for want of the service or of a turn.
@@ -28,20 +27,31 @@ impl State {
         budget.bytes = left(budget.bytes, summary.uploaded_bytes);
     }
 
-    /// A server keeps the graph loaded, so `auto` means the graph here.
-    pub(super) fn index(&self) -> IndexChoice {
-        match self.settings.index {
-            IndexChoice::Auto => IndexChoice::Hnsw,
-            chosen => chosen,
-        }
+    /// Builds the graph where it lags too far behind. That takes minutes for a large collection and
+    /// needs no writer lock, so it goes on beside everything else.
+    fn index(self: &Arc<Self>) -> anyhow::Result<()> {
+        let Some(collection) = self.store.collection(&self.settings.collection)? else {
+            return Ok(());
+        };
+        let from = self.settings.hnsw_min_chunks;
+        self.store.refresh_graph(&collection, from, false).map(drop)
     }
 }
 
 /// Runs until the server stops. Jobs left open by an earlier run are taken up first.
 pub async fn work(state: Arc<State>) {
+    let mut indexing = tokio::task::spawn_blocking(|| {});
     loop {
         if let Err(error) = batch(&state).await {
             tracing::error!("ingest: {error:#}");
+        }
+        if indexing.is_finished() {
+            let state = Arc::clone(&state);
+            indexing = tokio::task::spawn_blocking(move || {
+                if let Err(error) = state.index() {
+                    tracing::warn!("the HNSW graph was not brought up to date: {error:#}");
+                }
+            });
         }
         tokio::select! {
             () = state.bell.notified() => {}
@@ -82,7 +92,6 @@ async fn batch(state: &Arc<State>) -> anyhow::Result<()> {
         checksum: false,
         dry_run: false,
         budget: *state.budget(),
-        graph_from: state.settings.hnsw_min_chunks,
     };
     let summary = ingest::run(&parts, &plan, Input::Jobs(jobs.clone())).await?;
     state.charge(&summary);

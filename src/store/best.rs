@@ -48,6 +48,12 @@ impl Best {
         self.is_impossible |= score.is_nan() || score.abs() > IMPOSSIBLE;
     }
 
+    /// The score to beat, once as many are there as are kept.
+    pub fn worst(&self) -> Option<f32> {
+        let worst = self.heap.peek().filter(|_| self.heap.len() >= self.k);
+        worst.map(|worst| worst.0.score)
+    }
+
     /// How many are kept.
     pub fn room(&self) -> usize {
         self.k
@@ -84,10 +90,11 @@ impl Best {
     }
 }
 
-#[derive(PartialEq)]
-struct Ranked {
-    score: f32,
-    chunk: i64,
+/// A chunk in the order of its score.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Ranked {
+    pub score: f32,
+    pub chunk: i64,
 }
 
 impl Eq for Ranked {}

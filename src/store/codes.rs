@@ -47,6 +47,31 @@ impl Asked {
     }
 }
 
+/// The dot product of what two codes of one length stand for, in steps of both.
+pub fn between(a: &[u8], b: &[u8]) -> i32 {
+    let length = a.len().min(b.len());
+    let (a, b) = (&a[..length], &b[..length]);
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+            // SAFETY: the processor has the instructions.
+            return unsafe { x86::between_vnni(a, b) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the instructions.
+            return unsafe { x86::between_avx2(a, b) };
+        }
+    }
+    plainly_between(a, b)
+}
+
+#[inline(always)]
+fn plainly_between(a: &[u8], b: &[u8]) -> i32 {
+    let products = a.iter().zip(b);
+    let signed = |code: u8| i32::from(code) - ZERO;
+    products.map(|(&a, &b)| signed(a) * signed(b)).sum()
+}
+
 /// The dot product of the shorter length.
 fn dot(code: &[u8], signed: &[i8]) -> i32 {
     let length = code.len().min(signed.len());
@@ -74,7 +99,8 @@ fn plain(code: &[u8], signed: &[i8]) -> i32 {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_setzero_si512,
+        _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_set1_epi8,
+        _mm512_setzero_si512, _mm512_xor_si512,
     };
 
     #[target_feature(enable = "avx512f,avx512vnni")]
@@ -94,6 +120,35 @@ mod x86 {
         }
         let [first, second] = sums.map(|sum| _mm512_reduce_add_epi32(sum));
         first + second + super::plain(a_rest, b_rest)
+    }
+
+    /// The instruction takes one side unsigned: what 128 in each of its places adds is taken off.
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub fn between_vnni(a: &[u8], b: &[u8]) -> i32 {
+        let (a, a_rest) = a.as_chunks::<64>();
+        let (b, b_rest) = b.as_chunks::<64>();
+        let top_bits = _mm512_set1_epi8(i8::MIN);
+        let mut sums = _mm512_setzero_si512();
+        let mut zeros = _mm512_setzero_si512();
+        for (a, b) in a.iter().zip(b) {
+            // SAFETY: 64 bytes are there in both.
+            let (a, b) = unsafe {
+                (
+                    _mm512_loadu_si512(a.as_ptr().cast()),
+                    _mm512_loadu_si512(b.as_ptr().cast()),
+                )
+            };
+            let signed = _mm512_xor_si512(b, top_bits);
+            sums = _mm512_dpbusd_epi32(sums, a, signed);
+            zeros = _mm512_dpbusd_epi32(zeros, top_bits, signed);
+        }
+        let sum = _mm512_reduce_add_epi32(sums) - _mm512_reduce_add_epi32(zeros);
+        sum + super::plainly_between(a_rest, b_rest)
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub fn between_avx2(a: &[u8], b: &[u8]) -> i32 {
+        super::plainly_between(a, b)
     }
 
     /// Plain arithmetic, which the compiler turns into AVX2.
@@ -135,6 +190,15 @@ mod tests {
             signed in proptest::collection::vec(any::<i8>(), 0..200),
         ) {
             prop_assert_eq!(dot(&code, &signed), plain(&code, &signed));
+        }
+
+        #[test]
+        fn every_kernel_compares_alike(
+            a in proptest::collection::vec(any::<u8>(), 0..200),
+            b in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let length = a.len().min(b.len());
+            prop_assert_eq!(between(&a, &b), plainly_between(&a[..length], &b[..length]));
         }
     }
 }

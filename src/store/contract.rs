@@ -89,10 +89,11 @@ fn lexical(store: &dyn Store, term: &str, filter: &Filter) -> Vec<String> {
 }
 
 fn nearest(store: &dyn Store, query: [f32; 2], filter: &Filter, index: IndexChoice) -> Vec<String> {
-    let scored = store
-        .nearest(&open(store), &query, filter, 9, index)
+    let depth = Depth { few: 9, many: 9 };
+    let nearest = store
+        .nearest(&open(store), &query, filter, depth, index)
         .unwrap();
-    found(store, scored)
+    found(store, nearest.scored)
 }
 
 fn documents_come_and_go(store: &dyn Store) {
@@ -248,8 +249,8 @@ fn results_are_the_same_before_and_after_refresh(store: &dyn Store) {
     let all = Filter::default();
     let before = nearest(store, [1.0, 0.0], &all, IndexChoice::Exact);
     assert_eq!(before[..3], ["t0", "t1", "t2"]);
-    let refreshed = store.refresh(&collection, 10, true).unwrap();
-    assert!(refreshed.vectors_rebuilt && refreshed.graph_rebuilt);
+    assert!(store.refresh(&collection, true).unwrap().vectors_rebuilt);
+    assert!(store.refresh_graph(&collection, 10, true).unwrap());
     for index in [IndexChoice::Exact, IndexChoice::Hnsw] {
         assert_eq!(nearest(store, [1.0, 0.0], &all, index), before);
     }
@@ -264,10 +265,7 @@ fn results_are_the_same_before_and_after_refresh(store: &dyn Store) {
         );
     }
     assert!(
-        !store
-            .refresh(&collection, 10, false)
-            .unwrap()
-            .vectors_rebuilt,
+        !store.refresh(&collection, false).unwrap().vectors_rebuilt,
         "hardly stale"
     );
 }

@@ -99,10 +99,9 @@ impl EmbeddedStore {
         })?)
     }
 
-    pub(super) fn refresh_derived(
+    pub(super) fn refresh_vectors(
         &self,
         collection: &Collection,
-        graph_from: usize,
         force: bool,
     ) -> anyhow::Result<Refreshed> {
         let Some(collection) = self.find_collection(&collection.name)? else {
@@ -125,8 +124,7 @@ impl EmbeddedStore {
             self.write_vectors(&collection)?;
             refreshed.vectors_rebuilt = true;
         }
-        refreshed.graph_rebuilt = self.refresh_graph(&collection, chunks, graph_from, force)?;
-        if refreshed.vectors_rebuilt || refreshed.graph_rebuilt {
+        if refreshed.vectors_rebuilt {
             self.bury(&collection)?;
         }
         Ok(refreshed)
@@ -150,25 +148,27 @@ impl EmbeddedStore {
         }
     }
 
-    /// Builds the graph where it lags too far; whether it did. Small collections have none.
-    fn refresh_graph(
+    pub(super) fn rebuild_graph(
         &self,
         collection: &Collection,
-        chunks: u64,
-        graph_from: usize,
+        from: usize,
         force: bool,
     ) -> anyhow::Result<bool> {
-        if chunks < graph_from as u64 {
+        let Some(collection) = &self.find_collection(&collection.name)? else {
+            return Ok(false);
+        };
+        let (covers, held) = self.graph_extent(collection).unwrap_or((0, 0));
+        let (chunks, newer) = self.lag(collection, covers)?;
+        if chunks < from as u64 {
             self.forget_graph(&collection.uid);
             return Ok(false);
         }
-        let (covers, held) = self.graph_extent(collection).unwrap_or((0, 0));
-        let (_, newer) = self.lag(collection, covers)?;
         let gone = (held + newer).saturating_sub(chunks);
         let most = LAG.max(chunks / 10);
         match self.vector_file(collection) {
             Some(file) if force || held == 0 || newer > most || gone > most => {
                 self.build_graph(collection, &file)?;
+                self.bury(collection)?;
                 Ok(true)
             }
             _ => Ok(false),

@@ -2,8 +2,8 @@
 
 use super::sqlite::EmbeddedStore;
 use super::{
-    Collection, CollectionRow, DocumentRow, Entry, Frequencies, JobRow, ModelIdentity, Refreshed,
-    Scored, Store, StoredSource,
+    Collection, CollectionRow, Depth, DocumentRow, Entry, Frequencies, JobRow, ModelIdentity,
+    Nearest, Refreshed, Scored, Store, StoredSource,
 };
 use crate::document::{DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
 use crate::ledger::Target;
@@ -110,23 +110,27 @@ impl Store for EmbeddedStore {
         collection: &Collection,
         query: &[f32],
         filter: &Filter,
-        k: usize,
+        depth: Depth,
         index: IndexChoice,
-    ) -> anyhow::Result<Vec<Scored>> {
-        self.cosine(collection, query, filter, k, index)
+    ) -> anyhow::Result<Nearest> {
+        self.cosine(collection, query, filter, depth, index)
     }
 
     fn hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>> {
         self.find_hits(chunks)
     }
 
-    fn refresh(
+    fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed> {
+        self.refresh_vectors(collection, force)
+    }
+
+    fn refresh_graph(
         &self,
         collection: &Collection,
-        graph_from: usize,
+        from: usize,
         force: bool,
-    ) -> anyhow::Result<Refreshed> {
-        self.refresh_derived(collection, graph_from, force)
+    ) -> anyhow::Result<bool> {
+        self.rebuild_graph(collection, from, force)
     }
 
     fn collections(&self) -> anyhow::Result<Vec<CollectionRow>> {

@@ -4,18 +4,28 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension as _, params, params_from_iter};
+use rusqlite::{OptionalExtension as _, params_from_iter};
 
 use super::best::{Best, dot};
+use super::graph_file::GraphFile;
 use super::sqlite::{EmbeddedStore, terms_table};
 use super::sums;
 use super::vectors::VectorFile;
-use super::{Collection, Frequencies, Scored};
+use super::{Collection, Depth, Frequencies, Nearest, Scored};
 use crate::document::{DocumentId, Filter, Hit};
 use crate::error::Error;
 use crate::settings::IndexChoice;
 
-/// How many candidates the graph looks at; recall@10 at this value is tested in `hnsw.rs`.
+/// What is looked for, and where.
+struct Scope<'a> {
+    collection: &'a Collection,
+    query: &'a [f32],
+    filter: &'a Filter,
+    /// Chunks that are gone but may stand in the files.
+    dead: &'a HashSet<i64>,
+}
+
+/// How many candidates the graph looks at; recall@10 is tested in `graph_file.rs`.
 const EF_SEARCH: usize = 128;
 
 impl EmbeddedStore {
@@ -85,19 +95,40 @@ impl EmbeddedStore {
         collection: &Collection,
         query: &[f32],
         filter: &Filter,
-        k: usize,
+        depth: Depth,
         index: IndexChoice,
-    ) -> anyhow::Result<Vec<Scored>> {
-        let file = self.vector_file(collection);
-        let best = self.score_all(collection, query, filter, k, index, file.as_deref())?;
-        if !best.is_impossible() {
-            return Ok(best.into_sorted());
+    ) -> anyhow::Result<Nearest> {
+        let dead = self.tombstones(collection)?;
+        let scope = Scope {
+            collection,
+            query,
+            filter,
+            dead: &dead,
+        };
+        if let Some(file) = self.vector_file(collection) {
+            let graph = match index {
+                IndexChoice::Exact => None,
+                _ if !filter.is_empty() => None,
+                // There is one only where the collection is large enough for it to pay.
+                IndexChoice::Auto | IndexChoice::Hnsw => self.graph_or_warn(collection),
+            };
+            let best = match &graph {
+                Some(graph) => self.score_by_graph(&scope, &file, graph, depth.few)?,
+                None => self.score_by_file(&scope, &file, depth.many)?,
+            };
+            if !best.is_impossible() {
+                return Ok(Nearest {
+                    scored: best.into_sorted(),
+                    by_graph: graph.is_some(),
+                });
+            }
+            tracing::warn!(
+                "the vector file of '{}' is damaged and not used; `squall repair` makes it anew",
+                collection.name
+            );
         }
-        tracing::warn!(
-            "the vector file of '{}' is damaged and not used; `squall repair` makes it anew",
-            collection.name
-        );
-        let best = self.score_all(collection, query, filter, k, IndexChoice::Exact, None)?;
+        let mut best = Best::new(depth.many);
+        self.score_late(&scope, 0, &mut best)?;
         if best.is_impossible() {
             return Err(Error::Store(format!(
                 "vectors of '{}' are damaged; type `squall repair`",
@@ -105,63 +136,49 @@ impl EmbeddedStore {
             ))
             .into());
         }
-        Ok(best.into_sorted())
+        Ok(Nearest {
+            scored: best.into_sorted(),
+            by_graph: false,
+        })
     }
 
     /// Scores chunks by `file` where it covers them, and by the database beyond.
-    fn score_all(
+    fn score_by_file(
         &self,
-        collection: &Collection,
-        query: &[f32],
-        filter: &Filter,
+        scope: &Scope<'_>,
+        file: &VectorFile,
         k: usize,
-        index: IndexChoice,
-        file: Option<&VectorFile>,
     ) -> anyhow::Result<Best> {
         let mut best = Best::new(k);
-        let covered = file.map_or(0, |file| file.covers);
-        if !filter.is_empty() {
-            let allowed = self.allowed(collection, filter)?;
-            if let Some(file) = file {
-                file.score(query, &allowed, &mut best);
-            }
-            let late = allowed.into_iter().filter(|&chunk| chunk > covered);
-            let late: HashSet<i64> = late.collect();
-            self.score_late(
-                query,
-                &|chunk| late.contains(&chunk),
-                covered,
-                collection,
-                &mut best,
-            )?;
-            return Ok(best);
+        if scope.filter.is_empty() {
+            let alive = |chunk: i64| !scope.dead.contains(&chunk);
+            file.scan(scope.query, 0, &alive, &mut best);
+        } else {
+            let allowed = self.allowed(scope.collection, scope.filter)?;
+            file.score(scope.query, &allowed, &mut best);
         }
-        let dead = self.tombstones(collection)?;
-        let alive = |chunk: i64| !dead.contains(&chunk);
-        let graph = match index {
-            IndexChoice::Hnsw => self.graph_or_warn(collection),
-            _ => None,
-        };
-        match (graph, file) {
-            (Some(graph), Some(file)) => {
-                let found = graph.graph.search(query, k, EF_SEARCH.max(2 * k), &alive);
-                file.score(query, &found, &mut best);
-                let newer: Vec<i64> = (0..file.len())
-                    .rev()
-                    .map(|index| file.chunk(index))
-                    .take_while(|&chunk| chunk > graph.covers)
-                    .filter(|&chunk| alive(chunk))
-                    .collect();
-                file.score(query, &newer, &mut best);
-            }
-            (_, Some(file)) => file.scan(query, &alive, &mut best),
-            (_, None) => {}
-        }
-        self.score_late(query, &|_| true, covered, collection, &mut best)?;
+        self.score_late(scope, file.covers, &mut best)?;
         Ok(best)
     }
 
-    fn graph_or_warn(&self, collection: &Collection) -> Option<Arc<super::graph::LoadedGraph>> {
+    /// Scores what the graph finds, and what came after it.
+    fn score_by_graph(
+        &self,
+        scope: &Scope<'_>,
+        file: &VectorFile,
+        graph: &GraphFile,
+        k: usize,
+    ) -> anyhow::Result<Best> {
+        let mut best = Best::new(k);
+        let alive = |chunk: i64| !scope.dead.contains(&chunk);
+        let found = graph.search(scope.query, EF_SEARCH.max(2 * k), &alive);
+        file.score(scope.query, &found, &mut best);
+        file.scan(scope.query, graph.covers, &alive, &mut best);
+        self.score_late(scope, file.covers, &mut best)?;
+        Ok(best)
+    }
+
+    fn graph_or_warn(&self, collection: &Collection) -> Option<Arc<GraphFile>> {
         self.graph(collection).unwrap_or_else(|error| {
             tracing::warn!(
                 "the HNSW graph is not used ({error:#}); `squall optimize` makes it anew"
@@ -191,28 +208,21 @@ impl EmbeddedStore {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Scores chunks the vector file does not cover yet, those that are `wanted`.
-    fn score_late(
-        &self,
-        query: &[f32],
-        wanted: &dyn Fn(i64) -> bool,
-        covered: i64,
-        collection: &Collection,
-        best: &mut Best,
-    ) -> anyhow::Result<()> {
+    /// Scores chunks beyond `covered`, which no file holds yet, by the database.
+    fn score_late(&self, scope: &Scope<'_>, covered: i64, best: &mut Best) -> anyhow::Result<()> {
+        let mut values = vec![Value::from(scope.collection.id), Value::from(covered)];
+        let condition = condition(scope.filter, &mut values);
         let db = self.db();
-        let mut statement = db.prepare_cached(
+        let mut statement = db.prepare_cached(&format!(
             "SELECT k.id, v.vector FROM chunks k JOIN vectors v ON v.chunk_id = k.id
-             WHERE k.collection_id = ?1 AND k.id > ?2",
-        )?;
-        let mut rows = statement.query(params![collection.id, covered])?;
+             WHERE k.collection_id = ?1 AND k.id > ?2 AND {condition}"
+        ))?;
+        let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
             let chunk = row.get(0)?;
-            if wanted(chunk) {
-                let score = dot(query, &floats(row.get_ref(1)?.as_blob()?));
-                best.doubt(score);
-                best.push(chunk, score);
-            }
+            let score = dot(scope.query, &floats(row.get_ref(1)?.as_blob()?));
+            best.doubt(score);
+            best.push(chunk, score);
         }
         Ok(())
     }

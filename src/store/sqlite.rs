@@ -10,7 +10,7 @@ use rusqlite::{
     Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params,
 };
 
-use super::graph::LoadedGraph;
+use super::graph_file::GraphFile;
 use super::vectors::VectorFile;
 use super::{Collection, ModelIdentity};
 use super::{mark, sums};
@@ -37,7 +37,7 @@ pub struct EmbeddedStore {
     connection: Mutex<Connection>,
     /// Open vector files and graphs by collection, so that a server maps and loads them once.
     pub(super) vector_files: Mutex<HashMap<i64, Arc<VectorFile>>>,
-    pub(super) graphs: Mutex<HashMap<i64, Arc<LoadedGraph>>>,
+    pub(super) graphs: Mutex<HashMap<i64, Arc<GraphFile>>>,
 }
 
 impl EmbeddedStore {
@@ -132,6 +132,11 @@ impl EmbeddedStore {
             .into());
         }
         Ok(is_there)
+    }
+
+    /// Says what an SQLite error means for the user; other errors stay as they are.
+    pub fn explain(error: anyhow::Error, data_dir: &Path) -> anyhow::Error {
+        explain(error, &Self::database(data_dir))
     }
 
     /// Where the database of a data directory is.

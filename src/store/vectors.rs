@@ -164,16 +164,21 @@ impl VectorFile {
     }
 
     fn position(&self, chunk: i64) -> Option<usize> {
+        let index = self.first_after(chunk.saturating_sub(1));
+        (index < self.len() && self.chunk(index) == chunk).then_some(index)
+    }
+
+    /// The first vector whose chunk has a higher id.
+    fn first_after(&self, chunk: i64) -> usize {
         let (mut low, mut high) = (0, self.layout.count);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.chunk(middle).cmp(&chunk) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some(middle),
+            match self.chunk(middle) > chunk {
+                true => high = middle,
+                false => low = middle + 1,
             }
         }
-        None
+        low
     }
 
     /// Vector number `index`.
@@ -190,12 +195,18 @@ impl VectorFile {
         floats
     }
 
-    /// Scores the vectors whose chunks pass `wanted`: all by their codes, and in f32 twice as many of
-    /// the best as are asked for.
-    pub fn scan(&self, query: &[f32], wanted: &(dyn Fn(i64) -> bool + Sync), best: &mut Best) {
+    /// Scores the vectors of chunks beyond `after` that pass `wanted`: all by their codes, and in f32
+    /// twice as many of the best as are asked for.
+    pub fn scan(
+        &self,
+        query: &[f32],
+        after: i64,
+        wanted: &(dyn Fn(i64) -> bool + Sync),
+        best: &mut Best,
+    ) {
         let asked = Asked::new(query);
         let most = 2 * best.room() + 64;
-        let starts = (0..self.len()).step_by(SPAN);
+        let starts = (self.first_after(after)..self.len()).step_by(SPAN);
         let spans: Vec<Range<usize>> = starts.map(|at| at..(at + SPAN).min(self.len())).collect();
         let look = |span: &Range<usize>| self.look(&asked, span.clone(), wanted, most);
         let looks: Vec<Vec<usize>> = match spans.len() {
@@ -233,9 +244,15 @@ impl VectorFile {
         found.map(|scored| scored.chunk as usize).collect()
     }
 
-    fn first_look(&self, asked: &Asked, index: usize) -> f32 {
+    /// The code of vector `index`, and what a step of it stands for.
+    pub fn code(&self, index: usize) -> (&[u8], f32) {
         let step = f32::from_le_bytes(array(&self.map, self.layout.steps + 4 * index));
-        asked.score(&self.map[self.layout.code(index)], step)
+        (&self.map[self.layout.code(index)], step)
+    }
+
+    fn first_look(&self, asked: &Asked, index: usize) -> f32 {
+        let (code, step) = self.code(index);
+        asked.score(code, step)
     }
 
     /// Scores the vectors of `chunks`, those the file holds.
@@ -369,7 +386,7 @@ pub fn fingerprint(collection: &Collection) -> blake3::Hash {
     blake3::hash(format!("{}\n{}", collection.uid, collection.model.fingerprint).as_bytes())
 }
 
-fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[at..at + N]);
     out
@@ -426,7 +443,7 @@ mod tests {
         }
         assert!(file.vector(3).is_none());
         let mut best = Best::new(2);
-        file.scan(&[0.0, 1.0, 0.0], &|chunk| chunk != 5, &mut best);
+        file.scan(&[0.0, 1.0, 0.0], 0, &|chunk| chunk != 5, &mut best);
         let found: Vec<i64> = best.into_sorted().iter().map(|s| s.chunk).collect();
         assert_eq!(found, [9, 2]);
     }
@@ -484,7 +501,7 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             if let Ok(Some(file)) = VectorFile::open(&path, &collection()) {
                 let mut best = Best::new(3);
-                file.scan(&[0.6, 0.8, 0.0], &|_| true, &mut best);
+                file.scan(&[0.6, 0.8, 0.0], 0, &|_| true, &mut best);
                 file.score(&[0.6, 0.8, 0.0], &[2, 5, 9, -1], &mut best);
                 prop_assert!(best.into_sorted().len() <= 3);
             }

@@ -167,10 +167,13 @@ impl EmbeddedStore {
     }
 
     fn check_graph(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
-        Ok(match self.graph(collection) {
-            Ok(_) => Vec::new(),
-            Err(error) => vec![format!("'{}': {error:#}", collection.name)],
-        })
+        let graph = self.graph(collection);
+        Ok(
+            match graph.and_then(|graph| graph.map_or(Ok(()), |graph| graph.verify())) {
+                Ok(()) => Vec::new(),
+                Err(error) => vec![format!("'{}': {error:#}", collection.name)],
+            },
+        )
     }
 }
 

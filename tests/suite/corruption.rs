@@ -35,6 +35,7 @@ fn home() -> Home {
         fixture("stores/graph.toml").to_str().unwrap(),
     );
     home.run(&["optimize"]).expect(0);
+    assert!(home.data_dir().join("graphs").read_dir().unwrap().count() > 0);
     // A reader keeps the log of the next ingest from being taken into the database.
     let reader = Connection::open(home.data_dir().join("squall.db")).unwrap();
     reader

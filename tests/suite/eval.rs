@@ -213,6 +213,17 @@ fn words_alone_load_no_model_and_meaning_alone_counts_no_words() {
     let (lexical, semantic) = (timings("lexical"), timings("semantic"));
     assert!(lexical["embed"].is_null() && lexical["lexical"].is_number());
     assert!(semantic["embed"].is_number() && semantic["lexical"].is_null());
+    let ran = home
+        .run(&["query", "Who approved the 2025 budget?", "--timings"])
+        .expect(0);
+    for stage in ["total", "open", "embed", "answer"] {
+        assert!(
+            ran.stderr.contains(&format!(" ms  {stage}")),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert!(!ran.stdout.contains(" ms  "));
 }
 
 #[test]

@@ -184,8 +184,8 @@ fn hnsw_and_exact_search_agree_and_damage_is_survived() {
         );
     }
     std::fs::write(home.path().join("c.toml"), "hnsw_min_chunks = 10").unwrap();
-    home.run(&["--config", "c.toml", "ingest", "docs"])
-        .expect(0);
+    home.run(&["ingest", "docs"]).expect(0);
+    home.run(&["--config", "c.toml", "optimize"]).expect(0);
     let status = home.json(&["status"], 0);
     assert_eq!(status[0]["collections"][0]["graph_chunks"], 60);
     let ids = |index: &str| -> Vec<String> {
