@@ -13,6 +13,7 @@ mod graph_file;
 mod hnsw;
 mod jobs;
 mod lock;
+mod mapped;
 mod mark;
 mod put;
 mod reclaim;

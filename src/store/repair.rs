@@ -112,7 +112,7 @@ pub fn open(data_dir: &Path, yes: bool, repaired: &mut Repaired) -> anyhow::Resu
         EmbeddedStore::database(workshop.path()),
         EmbeddedStore::database(data_dir),
     )?;
-    super::vectors::sync_folder(data_dir)?;
+    super::mapped::sync_folder(data_dir)?;
     EmbeddedStore::accept_lost_writes(data_dir);
     EmbeddedStore::open(data_dir)
 }

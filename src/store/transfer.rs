@@ -61,7 +61,7 @@ impl EmbeddedStore {
         target
             .persist(&absolute)
             .map_err(|error| usage!("cannot write {}: {}", file.display(), error.error))?;
-        super::vectors::sync_folder(folder)?;
+        super::mapped::sync_folder(folder)?;
         Ok(transferred(&collection.name, file, counts))
     }
 

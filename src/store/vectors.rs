@@ -3,12 +3,13 @@
 //! Layout, little endian: a header of [`HEADER`] bytes, `count` chunk ids (i64, ascending), `count`
 //! steps (f32), `count` codes of `dimension` bytes ([`super::codes`]), `count` vectors of `dimension`
 //! f32; codes and vectors begin at multiples of 64. The header holds the BLAKE3 of the ids and that of
-//! all behind them, and ends with its own. Opening the file checks header and ids; vectors are checked by `verify`, and
-//! by what they score: no dot product of unit vectors is beyond 1.
+//! all behind them, and ends with its own. Opening the file checks header and ids; the rest is checked
+//! by `verify`, and by what vectors score: no dot product of unit vectors is beyond 1.
 
-use std::fs::File;
+mod layout;
+mod write;
+
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -17,58 +18,16 @@ use rayon::prelude::*;
 
 use super::Collection;
 use super::best::{Best, dot};
-use super::codes::{Asked, encode};
+use super::codes::Asked;
+use super::mapped::{self, array, fingerprint};
+use layout::Layout;
+
+pub use write::write;
 
 const MAGIC: &[u8; 8] = b"SQLVEC\x00\x03";
-/// Of the version before, whose files are passed over until the next ingest replaces them.
-const BEFORE: &[u8; 8] = b"SQLVEC\x00\x02";
 const HEADER: usize = 8 + 4 + 4 + 8 + 8 + 8 + 32 + 32 + 32 + 32;
-/// Where codes and vectors begin is a multiple of this.
-const LINE: usize = 64;
 /// Vectors scanned at once; a file of no more is scanned by one thread.
 const SPAN: usize = 32_768;
-/// Vectors written at once.
-const ROWS: usize = 1024;
-
-/// Where the parts of a file are.
-#[derive(Clone, Copy)]
-struct Layout {
-    dimension: usize,
-    count: usize,
-    steps: usize,
-    codes: usize,
-    vectors: usize,
-    end: usize,
-}
-
-impl Layout {
-    /// `None` for numbers no file can have.
-    fn of(count: usize, dimension: usize) -> Option<Self> {
-        let cells = count.checked_mul(dimension)?;
-        let steps = count.checked_mul(8)?.checked_add(HEADER)?;
-        let codes = count.checked_mul(4)?.checked_add(steps)?;
-        let codes = codes.checked_next_multiple_of(LINE)?;
-        let vectors = codes.checked_add(cells)?.checked_next_multiple_of(LINE)?;
-        Some(Self {
-            dimension,
-            count,
-            steps,
-            codes,
-            vectors,
-            end: cells.checked_mul(4)?.checked_add(vectors)?,
-        })
-    }
-
-    fn code(&self, index: usize) -> Range<usize> {
-        let start = self.codes + self.dimension * index;
-        start..start + self.dimension
-    }
-
-    fn vector(&self, index: usize) -> Range<usize> {
-        let start = self.vectors + 4 * self.dimension * index;
-        start..start + 4 * self.dimension
-    }
-}
 
 /// A mapped vector file that belongs to a collection's model.
 pub struct VectorFile {
@@ -88,27 +47,10 @@ impl VectorFile {
     /// # Errors
     /// When the file is damaged, or belongs to another model or a later database.
     pub fn open(path: &Path, collection: &Collection) -> anyhow::Result<Option<Self>> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        // SAFETY: the file is never changed in place, only replaced by rename, so the mapped
-        // bytes stay what they are.
-        let map = unsafe { Mmap::map(&file)? };
-        if map.starts_with(BEFORE) {
+        let Some((map, seal)) = mapped::open(path, MAGIC, HEADER)? else {
             return Ok(None);
-        }
-        ensure!(
-            map.len() >= HEADER && map[..8] == *MAGIC,
-            "it is no vector file of this version"
-        );
+        };
         let head = &map[..HEADER];
-        let hash = blake3::hash(&head[..HEADER - 32]);
-        ensure!(
-            *hash.as_bytes() == head[HEADER - 32..],
-            "its header is damaged"
-        );
         let dimension = u32::from_le_bytes(array(head, 8)) as usize;
         let count = u64::from_le_bytes(array(head, 16)) as usize;
         let layout = Layout::of(count, dimension).context("it is too large")?;
@@ -116,7 +58,7 @@ impl VectorFile {
             layout,
             generation: i64::from_le_bytes(array(head, 24)),
             covers: i64::from_le_bytes(array(head, 32)),
-            seal: *hash.as_bytes(),
+            seal,
             map,
         };
         let head = &opened.map[..HEADER];
@@ -265,131 +207,6 @@ impl VectorFile {
             }
         }
     }
-}
-
-/// Writes a vector file beside `path` and renames it there. `rows` are ascending in chunk id;
-/// `count` is their number.
-pub fn write(
-    path: &Path,
-    collection: &Collection,
-    covers: i64,
-    count: usize,
-    rows: &mut dyn Iterator<Item = anyhow::Result<(i64, Vec<u8>)>>,
-) -> anyhow::Result<()> {
-    let dimension = collection.model.dimension;
-    let folder = path.parent().context("the vector file has no folder")?;
-    std::fs::create_dir_all(folder)?;
-    let layout = Layout::of(count, dimension).context("too many vectors")?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.as_file().set_len(layout.end as u64)?;
-    let mut block = Block::default();
-    let mut ids = Vec::with_capacity(8 * count);
-    for row in rows {
-        let (chunk, vector) = row?;
-        ensure!(
-            vector.len() == 4 * dimension,
-            "chunk {chunk} has a vector of another length"
-        );
-        ensure!(ids.len() < 8 * count, "{CHANGED}");
-        ids.extend(chunk.to_le_bytes());
-        block.add(&vector);
-        if block.rows == ROWS {
-            block.write(file.as_file(), &layout)?;
-        }
-    }
-    ensure!(ids.len() == 8 * count, "{CHANGED}");
-    block.write(file.as_file(), &layout)?;
-    write_front(file.as_file_mut(), collection, covers, &ids)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_folder(folder)
-}
-
-const CHANGED: &str = "the collection changed while it was read";
-
-/// Rows on their way to the file.
-#[derive(Default)]
-struct Block {
-    first: usize,
-    rows: usize,
-    steps: Vec<u8>,
-    codes: Vec<u8>,
-    vectors: Vec<u8>,
-}
-
-impl Block {
-    fn add(&mut self, vector: &[u8]) {
-        let (numbers, _) = vector.as_chunks::<4>();
-        let floats: Vec<f32> = numbers.iter().map(|&x| f32::from_le_bytes(x)).collect();
-        let step = encode(&floats, &mut self.codes);
-        self.steps.extend(step.to_le_bytes());
-        self.vectors.extend(vector);
-        self.rows += 1;
-    }
-
-    fn write(&mut self, file: &File, layout: &Layout) -> std::io::Result<()> {
-        file.write_all_at(&self.steps, (layout.steps + 4 * self.first) as u64)?;
-        file.write_all_at(&self.codes, layout.code(self.first).start as u64)?;
-        file.write_all_at(&self.vectors, layout.vector(self.first).start as u64)?;
-        *self = Self {
-            first: self.first + self.rows,
-            ..Self::default()
-        };
-        Ok(())
-    }
-}
-
-/// Writes header and ids at the start of `file`, whose vectors are already in place.
-fn write_front(
-    file: &mut File,
-    collection: &Collection,
-    covers: i64,
-    ids: &[u8],
-) -> anyhow::Result<()> {
-    use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-    let mut payload = blake3::Hasher::new();
-    file.seek(SeekFrom::Start((HEADER + ids.len()) as u64))?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        payload.update(&buffer[..read]);
-    }
-    let mut head = Vec::with_capacity(HEADER);
-    head.extend(MAGIC);
-    head.extend((collection.model.dimension as u32).to_le_bytes());
-    head.extend(0u32.to_le_bytes());
-    head.extend(((ids.len() / 8) as u64).to_le_bytes());
-    head.extend(collection.generation.to_le_bytes());
-    head.extend(covers.to_le_bytes());
-    head.extend(fingerprint(collection).as_bytes());
-    head.extend(blake3::hash(ids).as_bytes());
-    head.extend(payload.finalize().as_bytes());
-    let hash = blake3::hash(&head);
-    head.extend(hash.as_bytes());
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&head)?;
-    file.write_all(ids)?;
-    Ok(())
-}
-
-/// Makes a rename in `folder` durable.
-pub fn sync_folder(folder: &Path) -> anyhow::Result<()> {
-    File::open(folder)?.sync_all()?;
-    Ok(())
-}
-
-/// What ties a derived file to a collection and its model.
-pub fn fingerprint(collection: &Collection) -> blake3::Hash {
-    blake3::hash(format!("{}\n{}", collection.uid, collection.model.fingerprint).as_bytes())
-}
-
-pub fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut out = [0; N];
-    out.copy_from_slice(&bytes[at..at + N]);
-    out
 }
 
 #[cfg(test)]

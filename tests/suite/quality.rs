@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
+use squall::embed::{BertEmbedder, Embedder as _, Role, minilm, multilingual, reference};
 
 use crate::support::Home;
 
@@ -129,6 +130,44 @@ fn quality_on_korean_passages() {
     let (passages, questions) = korquad();
     beir(&folder, passages, &questions);
     fused(&home, &folder, "auto", "ndcg_at_10", 0.955);
+}
+
+/// The quick encoders against the same weights in f32 on candle: 4,000 English texts and 961 Korean.
+#[test]
+#[ignore = "needs SQUALL_TEST_DATA"]
+fn quality_of_vectors_in_int8() {
+    let text = unpacked(&data().join("scifact/corpus.jsonl.gz"));
+    let abstracts = text.lines().take(4000).map(|line| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        row["text"].as_str().unwrap().chars().take(500).collect()
+    });
+    let passages = korquad().0.into_iter();
+    let passages = passages.map(|(_, text)| text.chars().take(250).collect());
+    agree("minilm", &minilm(), &abstracts.collect::<Vec<String>>());
+    agree(
+        "multilingual",
+        &multilingual(),
+        &passages.collect::<Vec<String>>(),
+    );
+}
+
+fn agree(name: &str, packed: &BertEmbedder, texts: &[String]) {
+    let exact = reference(name);
+    let mut cosines = Vec::new();
+    for batch in texts.chunks(64) {
+        let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
+        let packed = packed.embed(&batch, Role::Passage).unwrap();
+        let exact = exact.embed(&batch, Role::Passage).unwrap();
+        let pairs = packed.iter().zip(&exact);
+        cosines.extend(pairs.map(|(a, b)| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>()));
+    }
+    let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
+    let least = cosines.iter().copied().fold(1.0, f32::min);
+    println!(
+        "{name}: {} texts, mean cosine {mean}, least {least}",
+        texts.len()
+    );
+    assert!(mean >= 0.995 && least >= 0.98, "{name}: {mean}, {least}");
 }
 
 /// Questions to Wikipedia articles, once with all of them and once without a quarter.
