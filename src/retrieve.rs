@@ -143,14 +143,19 @@ impl Search<'_> {
             .store
             .lexical(&self.collection, &asked, &self.filter, depth)?;
         let best: Vec<i64> = scored.iter().take(NAMED).map(|s| s.chunk).collect();
-        let hits = self.store.hits(&best)?;
+        // A damaged page that is not shown is no reason to refuse; one that is will be.
+        let hits = self.store.hits(&best).unwrap_or_default();
         let probed = &hits[..hits.len().min(PROBED)];
         let same = probed
             .iter()
             .filter(|(_, hit)| may_share_words(question, &hit.text));
         let is_known = same.count() * 5 >= probed.len() * 4;
+        // The other arm knows nothing of pages without vectors.
+        let is_covered = probed
+            .iter()
+            .all(|(_, hit)| self.embedder.understands(&hit.text));
         names::prefer_named(&asked, &mut scored, &hits);
-        Ok((scored, is_known))
+        Ok((scored, is_known || !is_covered))
     }
 }
 

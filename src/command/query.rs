@@ -37,19 +37,23 @@ pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::
             top_k: settings.top_k,
             min_confidence: settings.min_confidence,
         };
-        asker.ask(question)
+        let start = Instant::now();
+        let mut answer = asker.ask(question)?;
+        if args.timings {
+            let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+            answer.timings_ms.insert("open", ms(opened));
+            answer
+                .timings_ms
+                .insert("total", ms(opened + start.elapsed()));
+            say(&timings(&answer));
+        }
+        Ok(answer)
     };
     if args.question == "-" {
         collection_to_ask(&*store, &settings.collection, &models)?;
         return answer_lines(&ask, printer);
     }
-    let mut answer = ask(&args.question)?;
-    if args.timings {
-        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-        answer.timings_ms.insert("open", ms(opened));
-        answer.timings_ms.insert("total", ms(begun.elapsed()));
-        say(&timings(&answer));
-    }
+    let answer = ask(&args.question)?;
     let answered = answer.answered;
     printer.print(&Report::Answer(answer))?;
     Ok(if answered { Exit::Done } else { Exit::NotFound })

@@ -17,6 +17,7 @@ pub fn step(most: f32) -> f32 {
 }
 
 /// An instruction set.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
     Amx,
@@ -50,10 +51,16 @@ impl Product<'_> {
     }
 }
 
+/// On other processors there is none, and none is ever asked.
 #[cfg(not(target_arch = "x86_64"))]
 impl Kernel {
     pub fn best() -> Option<Self> {
         None
+    }
+
+    #[cfg(test)]
+    pub fn all() -> impl Iterator<Item = Self> {
+        std::iter::empty()
     }
 
     pub fn takes(self, _inputs: usize, _outputs: usize) -> bool {
@@ -175,10 +182,11 @@ mod x86 {
     fn has_amx() -> bool {
         const TILE: u32 = 1 << 24;
         const INT8: u32 = 1 << 25;
-        if __cpuid(0).eax < 7 || __cpuid_count(7, 0).edx & (TILE | INT8) != TILE | INT8 {
-            return false;
-        }
-        is_amx_granted()
+        // Rust before 1.94 calls these unsafe.
+        #[allow(unused_unsafe)]
+        // SAFETY: every processor with AVX-512 has the instruction.
+        let (most, found) = unsafe { (__cpuid(0).eax, __cpuid_count(7, 0).edx) };
+        most >= 7 && found & (TILE | INT8) == TILE | INT8 && is_amx_granted()
     }
 
     /// Asks Linux for the tile registers (`ARCH_REQ_XCOMP_PERM` for feature 18, see the kernel's
@@ -191,8 +199,8 @@ mod x86 {
             asm!(
                 "syscall",
                 inlateout("rax") 158_isize => result,
-                in("rdi") 0x1023,
-                in("rsi") 18,
+                in("rdi") 0x1023_usize,
+                in("rsi") 18_usize,
                 out("rcx") _,
                 out("r11") _,
                 options(nostack)

@@ -1,5 +1,6 @@
 //! A linear layer in int8: weights used where they lie in the executable, activations rounded row by
-//! row. The sums are integers, so every kernel gives the same ones.
+//! row. The sums are integers, so every kernel gives the same ones, but for processors whose products
+//! may overflow 16 bits: there weights have 7.
 
 use rten_gemm::{
     GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix, QuantParams,

@@ -27,31 +27,40 @@ impl State {
         budget.bytes = left(budget.bytes, summary.uploaded_bytes);
     }
 
-    /// Builds the graph where it lags too far behind. That takes minutes for a large collection and
-    /// needs no writer lock, so it goes on beside everything else.
-    fn index(self: &Arc<Self>) -> anyhow::Result<()> {
-        let Some(collection) = self.store.collection(&self.settings.collection)? else {
-            return Ok(());
+    /// Builds the graph where it lags too far behind and the collection has changed since `seen`.
+    /// Returns what it has seen. That takes minutes for a large collection and needs no writer lock, so
+    /// it goes on beside everything else.
+    fn index(&self, seen: Option<i64>) -> Option<i64> {
+        let name = &self.settings.collection;
+        let build = || -> anyhow::Result<Option<i64>> {
+            let Some(collection) = self.store.collection(name)? else {
+                return Ok(None);
+            };
+            if seen != Some(collection.generation) {
+                let from = self.settings.hnsw_min_chunks;
+                self.store.refresh_graph(&collection, from, false)?;
+            }
+            Ok(Some(collection.generation))
         };
-        let from = self.settings.hnsw_min_chunks;
-        self.store.refresh_graph(&collection, from, false).map(drop)
+        build().unwrap_or_else(|error| {
+            tracing::warn!("the HNSW graph was not brought up to date: {error:#}");
+            let found = self.store.collection(name).ok().flatten();
+            found.map(|collection| collection.generation)
+        })
     }
 }
 
 /// Runs until the server stops. Jobs left open by an earlier run are taken up first.
 pub async fn work(state: Arc<State>) {
-    let mut indexing = tokio::task::spawn_blocking(|| {});
+    let mut indexing = tokio::task::spawn_blocking(|| None);
     loop {
         if let Err(error) = batch(&state).await {
             tracing::error!("ingest: {error:#}");
         }
         if indexing.is_finished() {
+            let seen = indexing.await.ok().flatten();
             let state = Arc::clone(&state);
-            indexing = tokio::task::spawn_blocking(move || {
-                if let Err(error) = state.index() {
-                    tracing::warn!("the HNSW graph was not brought up to date: {error:#}");
-                }
-            });
+            indexing = tokio::task::spawn_blocking(move || state.index(seen));
         }
         tokio::select! {
             () = state.bell.notified() => {}

@@ -170,6 +170,21 @@ mod tests {
         raw.into_iter().map(|x| x / norm).collect()
     }
 
+    type Kernel<A, B> = fn(&[A], &[B]) -> i32;
+
+    /// The AVX2 variants, where `dot` and `between` would take a better one.
+    fn avx2() -> Option<(Kernel<u8, i8>, Kernel<u8, u8>)> {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the instructions.
+            return Some((
+                |a, b| unsafe { x86::dot_avx2(a, b) },
+                |a, b| unsafe { x86::between_avx2(a, b) },
+            ));
+        }
+        None
+    }
+
     proptest! {
         #[test]
         fn scores_are_near_the_true_ones(
@@ -190,6 +205,9 @@ mod tests {
             signed in proptest::collection::vec(any::<i8>(), 0..200),
         ) {
             prop_assert_eq!(dot(&code, &signed), plain(&code, &signed));
+            if let Some((dot, _)) = avx2() {
+                prop_assert_eq!(dot(&code, &signed), plain(&code, &signed));
+            }
         }
 
         #[test]
@@ -198,7 +216,11 @@ mod tests {
             b in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let length = a.len().min(b.len());
-            prop_assert_eq!(between(&a, &b), plainly_between(&a[..length], &b[..length]));
+            let plain = plainly_between(&a[..length], &b[..length]);
+            prop_assert_eq!(between(&a, &b), plain);
+            if let Some((_, between)) = avx2() {
+                prop_assert_eq!(between(&a, &b), plain);
+            }
         }
     }
 }

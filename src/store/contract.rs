@@ -268,6 +268,14 @@ fn results_are_the_same_before_and_after_refresh(store: &dyn Store) {
         !store.refresh(&collection, false).unwrap().vectors_rebuilt,
         "hardly stale"
     );
+    // Dead chunks that only an older graph still holds take nobody's place.
+    for i in 3..23 {
+        store.remove("c", &[format!("/r/{i}")]).unwrap();
+    }
+    assert!(store.refresh(&collection, true).unwrap().vectors_rebuilt);
+    let exact = nearest(store, [1.0, 0.0], &all, IndexChoice::Exact);
+    assert_eq!(exact[..5], ["t0", "late", "t2", "t23", "t24"]);
+    assert_eq!(nearest(store, [1.0, 0.0], &all, IndexChoice::Hnsw), exact);
 }
 
 fn jobs_are_kept_and_settled(store: &dyn Store) {

@@ -13,7 +13,7 @@ use super::{Collection, Refreshed};
 
 /// Derived files are made anew when more than this many chunks, and a tenth of all, are missing
 /// from them or dead in them.
-const LAG: u64 = 256;
+pub(super) const LAG: u64 = 256;
 
 impl EmbeddedStore {
     pub(super) fn vector_path(&self, uid: &str) -> PathBuf {
@@ -46,12 +46,14 @@ impl EmbeddedStore {
     pub(super) fn vector_file(&self, collection: &Collection) -> Option<Arc<VectorFile>> {
         let mut cache = self.vector_cache();
         let path = self.vector_path(&collection.uid);
+        let cached = cache.get(&collection.id);
+        if let Some(cached) =
+            cached.filter(|cached| VectorFile::seal_of(&path) == Some(cached.seal))
+        {
+            return Some(Arc::clone(cached));
+        }
         match VectorFile::open(&path, collection) {
             Ok(Some(opened)) => {
-                let cached = cache.get(&collection.id);
-                if let Some(cached) = cached.filter(|c| c.seal == opened.seal) {
-                    return Some(Arc::clone(cached));
-                }
                 let opened = Arc::new(opened);
                 cache.insert(collection.id, Arc::clone(&opened));
                 Some(opened)
@@ -81,7 +83,9 @@ impl EmbeddedStore {
             VectorFile::open(&path, &collection)
                 .and_then(|file| file.map_or(Ok(()), |file| file.verify()))
                 .with_context(|| format!("the vector file {} cannot be used", path.display()))?;
-            self.graph(&collection)?;
+            if let Some(graph) = self.graph(&collection)? {
+                graph.verify()?;
+            }
         }
         Ok(())
     }
@@ -131,11 +135,10 @@ impl EmbeddedStore {
     }
 
     /// Removes what processes that were killed left half written. Whoever refreshes has the writer
-    /// lock, so nobody is writing such a file now.
+    /// lock, so nobody is writing such a file now. Graphs are swept by who builds them.
     fn sweep(&self) {
         let vectors = self.data_dir.join("vectors");
-        let graphs = self.data_dir.join("graphs");
-        for folder in [&self.data_dir, &vectors, &graphs] {
+        for folder in [&self.data_dir, &vectors] {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 if entry.file_name().to_string_lossy().starts_with(".tmp") {
                     // What cannot be removed is in nobody's way.
@@ -148,33 +151,6 @@ impl EmbeddedStore {
         }
     }
 
-    pub(super) fn rebuild_graph(
-        &self,
-        collection: &Collection,
-        from: usize,
-        force: bool,
-    ) -> anyhow::Result<bool> {
-        let Some(collection) = &self.find_collection(&collection.name)? else {
-            return Ok(false);
-        };
-        let (covers, held) = self.graph_extent(collection).unwrap_or((0, 0));
-        let (chunks, newer) = self.lag(collection, covers)?;
-        if chunks < from as u64 {
-            self.forget_graph(&collection.uid);
-            return Ok(false);
-        }
-        let gone = (held + newer).saturating_sub(chunks);
-        let most = LAG.max(chunks / 10);
-        match self.vector_file(collection) {
-            Some(file) if force || held == 0 || newer > most || gone > most => {
-                self.build_graph(collection, &file)?;
-                self.bury(collection)?;
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
-    }
-
     /// Dead chunks that still stand in the vector file.
     fn dead_in(&self, file: &VectorFile, collection: &Collection) -> anyhow::Result<u64> {
         let dead = self.tombstones(collection)?;
@@ -184,16 +160,14 @@ impl EmbeddedStore {
             .count() as u64)
     }
 
-    /// Forgets the dead chunks that no derived file can hold any more: those both files cover and
-    /// were made without. A graph older than the vector file keeps them all.
-    fn bury(&self, collection: &Collection) -> anyhow::Result<()> {
+    /// Forgets the dead chunks that no derived file can hold any more: those the vector file was made
+    /// without, unless there is a graph of an earlier one.
+    pub(super) fn bury(&self, collection: &Collection) -> anyhow::Result<()> {
         let Some(file) = self.vector_file(collection) else {
             return Ok(());
         };
-        let graph_is_older = self
-            .graph_extent(collection)
-            .is_some_and(|(covers, _)| covers < file.covers);
-        if graph_is_older {
+        let graph = self.graph(collection).ok().flatten();
+        if graph.is_some_and(|graph| graph.generation < file.generation) {
             return Ok(());
         }
         let dead = self.tombstones(collection)?;

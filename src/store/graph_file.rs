@@ -13,7 +13,7 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use memmap2::Mmap;
 
 use super::Collection;
@@ -48,6 +48,8 @@ pub struct GraphFile {
     upper: Vec<(usize, usize)>,
     /// The header's checksum, which tells two files apart.
     pub seal: [u8; 32],
+    /// That of the vector file it was built from.
+    pub generation: i64,
     /// Chunks up to this id are in the graph, or were gone when it was built.
     pub covers: i64,
 }
@@ -74,7 +76,10 @@ impl GraphFile {
             generation <= collection.generation,
             "it is newer than the database"
         );
-        let mut end = HEADER + nodes * node_size(dimension);
+        let size = nodes.checked_mul(node_size(dimension));
+        let mut end = size
+            .and_then(|size| size.checked_add(HEADER))
+            .context("it is too large")?;
         let mut upper = Vec::new();
         for layer in 0..MOST_LAYERS {
             let count = u32::from_le_bytes(array(head, 40 + 4 * layer)) as usize;
@@ -90,6 +95,7 @@ impl GraphFile {
             entry: u32::from_le_bytes(array(head, 12)),
             upper,
             seal,
+            generation,
             covers: i64::from_le_bytes(array(head, 32)),
             map,
         };
@@ -97,6 +103,11 @@ impl GraphFile {
             opened.verify()?;
         }
         Ok(Some(opened))
+    }
+
+    /// The seal of the file at `path`, without opening it whole.
+    pub fn seal_of(path: &Path) -> Option<[u8; 32]> {
+        mapped::seal(path, MAGIC, HEADER)
     }
 
     /// Compares the checksum of what is behind the header.
@@ -302,7 +313,7 @@ mod tests {
         vectors::write(&path, &collection(), count as i64, count, &mut rows).unwrap();
         let file = VectorFile::open(&path, &collection()).unwrap().unwrap();
         let graph = folder.join("x.graph");
-        let layers = build(count, |index| file.code(index));
+        let layers = build(count, |index| file.code(index)).unwrap();
         write(&graph, &collection(), &file, &layers).unwrap();
         graph
     }

@@ -45,8 +45,20 @@ fn apart(row: &[u8]) -> (&[u8], f32) {
     }
 }
 
-/// Builds the graph of `count` codes; `row` gives each with its step. Every core works on it.
-pub fn build<'c>(count: usize, row: impl Fn(usize) -> (&'c [u8], f32)) -> Layers {
+/// Builds the graph of `count` codes; `row` gives each with its step. Every core works on it, by threads
+/// of its own: searches and embedding do not wait behind it.
+///
+/// # Errors
+/// When the threads cannot be started.
+pub fn build<'c>(
+    count: usize,
+    row: impl Fn(usize) -> (&'c [u8], f32) + Send,
+) -> anyhow::Result<Layers> {
+    let threads = rayon::ThreadPoolBuilder::new().build()?;
+    Ok(threads.install(|| insert(count, row)))
+}
+
+fn insert<'c>(count: usize, row: impl Fn(usize) -> (&'c [u8], f32)) -> Layers {
     let inner = Hnsw::<u8, CodeDistance>::new(
         LINKS,
         count.max(1),

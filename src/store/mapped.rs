@@ -2,6 +2,7 @@
 //! replacement, and a map to read them by.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::ensure;
@@ -39,6 +40,15 @@ pub fn open(
     let hash = blake3::hash(head);
     ensure!(*hash.as_bytes() == *sum, "its header is damaged");
     Ok(Some((map, *hash.as_bytes())))
+}
+
+/// The checksum at the end of the header of the file at `path`; `None` if it is no such file.
+pub fn seal(path: &Path, magic: &[u8; 8], header: usize) -> Option<[u8; 32]> {
+    let mut head = vec![0; header];
+    File::open(path).ok()?.read_exact(&mut head).ok()?;
+    let is_whole = head[..8] == *magic
+        && *blake3::hash(&head[..header - 32]).as_bytes() == head[header - 32..];
+    is_whole.then(|| array(&head, header - 32))
 }
 
 /// Makes a rename in `folder` durable.

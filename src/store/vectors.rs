@@ -1,4 +1,5 @@
-//! The flat vector file: a memory-mapped copy of a collection's vectors, scanned exactly.
+//! The flat vector file: a memory-mapped copy of a collection's vectors. All are looked at in 8 bits,
+//! the best of them scored in f32.
 //!
 //! Layout, little endian: a header of [`HEADER`] bytes, `count` chunk ids (i64, ascending), `count`
 //! steps (f32), `count` codes of `dimension` bytes ([`super::codes`]), `count` vectors of `dimension`
@@ -80,6 +81,11 @@ impl VectorFile {
         Ok(Some(opened))
     }
 
+    /// The seal of the file at `path`, without opening it whole.
+    pub fn seal_of(path: &Path) -> Option<[u8; 32]> {
+        mapped::seal(path, MAGIC, HEADER)
+    }
+
     /// Compares the checksum of the vectors, which opening does not read.
     pub fn verify(&self) -> anyhow::Result<()> {
         let hash = blake3::hash(&self.map[self.layout.steps..]);
@@ -111,7 +117,7 @@ impl VectorFile {
     }
 
     /// The first vector whose chunk has a higher id.
-    fn first_after(&self, chunk: i64) -> usize {
+    pub fn first_after(&self, chunk: i64) -> usize {
         let (mut low, mut high) = (0, self.layout.count);
         while low < high {
             let middle = low + (high - low) / 2;
