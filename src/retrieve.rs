@@ -131,26 +131,29 @@ impl Search<'_> {
             timings_ms,
         })
     }
-}
 
-impl Search<'_> {
-    /// The chunks with the question's terms, and whether they can be expected to share words with it:
-    /// four of the five best are in its script. An English question to Korean pages meets stray words
-    /// only.
+    /// The chunks with the question's terms, and whether their words tell: four of the five best are in
+    /// the question's script, or one has no vector, as the model cannot read it. An English question to
+    /// Korean pages with vectors meets stray words only.
     fn lexical(&self, question: &str, depth: usize) -> anyhow::Result<(Vec<Scored>, bool)> {
         let asked = query_terms(question);
         let mut scored = self
             .store
             .lexical(&self.collection, &asked, &self.filter, depth)?;
         let best: Vec<i64> = scored.iter().take(NAMED).map(|s| s.chunk).collect();
-        // A damaged page that is not shown is no reason to refuse; one that is will be.
-        let hits = self.store.hits(&best).unwrap_or_default();
+        let mut hits = Vec::with_capacity(best.len());
+        for chunk in best {
+            match self.store.hits(&[chunk]) {
+                Ok(found) => hits.extend(found),
+                // No reason to refuse while the page is not among those shown.
+                Err(error) => tracing::warn!("{error:#}"),
+            }
+        }
         let probed = &hits[..hits.len().min(PROBED)];
         let same = probed
             .iter()
             .filter(|(_, hit)| may_share_words(question, &hit.text));
         let is_known = same.count() * 5 >= probed.len() * 4;
-        // The other arm knows nothing of pages without vectors.
         let is_covered = probed
             .iter()
             .all(|(_, hit)| self.embedder.understands(&hit.text));

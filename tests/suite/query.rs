@@ -224,3 +224,23 @@ fn hnsw_and_exact_search_agree_and_damage_is_survived() {
     home.run(&["doctor"]).expect(0);
     assert_eq!(ids("exact"), without);
 }
+
+/// The other arm knows nothing of a page the model cannot read: its words must tell, across scripts too.
+#[test]
+fn a_name_on_a_page_without_a_vector_is_found() {
+    let home = Home::new();
+    home.write(
+        "ko.txt",
+        "서버 상태는 Grafana 화면에서 확인하고, 이상이 있으면 담당자에게 알린다.",
+    );
+    for i in 0..12 {
+        home.write(
+            &format!("{i}.txt"),
+            format!("Dashboards of machine {i} are kept by the office."),
+        );
+    }
+    home.run(&["ingest", "docs", "--model", "minilm"]).expect(0);
+    let answer = &home.run(&["query", "Grafana", "--json"]).json()[0];
+    let first = answer["retrieved_context"][0]["document"].as_str().unwrap();
+    assert!(first.ends_with("ko.txt"), "{answer}");
+}
