@@ -96,7 +96,6 @@ fn entry(number: usize) -> Entry {
         IndexedChunk {
             chunk,
             vector: Some(vector(&mut random)),
-            terms: terms(&words).join(" "),
         }
     });
     let chunks = chunks.collect();

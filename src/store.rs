@@ -2,6 +2,7 @@
 //! server database can stand behind it one day; [`EmbeddedStore`] is the implementation.
 
 mod best;
+mod bm25;
 mod codes;
 #[cfg(test)]
 mod contract;
@@ -12,9 +13,12 @@ mod graph;
 mod graph_file;
 mod hnsw;
 mod jobs;
+mod lexical;
 mod lock;
 mod mapped;
 mod mark;
+mod parts;
+mod postings;
 mod put;
 mod reclaim;
 mod repair;
@@ -23,6 +27,7 @@ mod search;
 mod sqlite;
 mod stats;
 mod sums;
+mod texts;
 mod transfer;
 mod vectors;
 mod verify;
@@ -97,14 +102,12 @@ pub struct Entry {
     pub is_copy: bool,
 }
 
-/// A chunk with what the two arms of retrieval need.
+/// A chunk with what the semantic arm needs; the lexical one takes its text apart.
 #[derive(Debug, Clone)]
 pub struct IndexedChunk {
     pub chunk: Chunk,
     /// Unit vector; `None` for text the model cannot read, which is found by its terms alone.
     pub vector: Option<Vec<f32>>,
-    /// Space-separated terms (see [`crate::terms`]).
-    pub terms: String,
 }
 
 /// What is known of a path without opening the file.
@@ -200,10 +203,11 @@ pub struct JobRow {
     pub paths: Vec<String>,
 }
 
-/// What [`Store::refresh`] did.
+/// What [`Store::refresh`] and [`Store::refresh_graph`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Refreshed {
     pub vectors_rebuilt: bool,
+    pub postings_rebuilt: bool,
     pub graph_rebuilt: bool,
     /// Chunks with a vector.
     pub chunks: u64,
@@ -298,8 +302,7 @@ pub trait Store: Ledger {
     /// The chunks with these ids, in this order, gone ones left out; `score` is 0.
     fn hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>>;
 
-    /// Brings the vector file up to date where it lags too far, or always with `force`. Needs the
-    /// writer lock.
+    /// Brings the index files up to date; with `force` makes all of them anew. Needs the writer lock.
     fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed>;
     /// Builds the HNSW graph of a collection of at least `from` chunks where it lags too far, or
     /// always with `force`; smaller ones lose theirs. Whether it did. Takes minutes for a million

@@ -12,7 +12,6 @@ use crate::document::{Chunk, Page, Parsed, Verdict};
 use crate::embed::{Embedder, Role};
 use crate::parse::Parser;
 use crate::store::{Entry, IndexedChunk};
-use crate::terms::terms;
 
 /// Chunks handed to the model at once: enough for every core, few enough to report and to stop.
 const BATCH: usize = 16;
@@ -208,6 +207,10 @@ pub fn index_pages(
         text.chars().count().div_ceil(CHARS_A_TOKEN)
     });
     let total = chunks.len();
+    let with = |chunk: &Chunk, vector| IndexedChunk {
+        chunk: chunk.clone(),
+        vector,
+    };
     let mut indexed = Vec::with_capacity(total + by_words.len());
     for batch in chunks.chunks(BATCH) {
         if stop.is_cancelled() {
@@ -217,18 +220,10 @@ pub fn index_pages(
         let texts: Vec<&str> = batch.iter().map(|chunk| chunk.text.as_str()).collect();
         let vectors = embedder.embed(&texts, Role::Passage)?;
         let pairs = batch.iter().zip(vectors);
-        indexed.extend(pairs.map(|(chunk, vector)| with_terms(chunk.clone(), Some(vector))));
+        indexed.extend(pairs.map(|(chunk, vector)| with(chunk, Some(vector))));
     }
-    indexed.extend(by_words.into_iter().map(|chunk| with_terms(chunk, None)));
+    indexed.extend(by_words.iter().map(|chunk| with(chunk, None)));
     Ok(Some(indexed))
-}
-
-fn with_terms(chunk: Chunk, vector: Option<Vec<f32>>) -> IndexedChunk {
-    IndexedChunk {
-        terms: terms(&chunk.text).join(" "),
-        chunk,
-        vector,
-    }
 }
 
 /// Cleans a page's text; a page that has none left is empty, whatever the parser thought.

@@ -248,18 +248,12 @@ fn repaired(report: &Repaired, out: &mut dyn Write) -> Result<()> {
     if report.embedded > 0 {
         writeln!(out, "embedded {} anew", count(report.embedded, "chunk"))?;
     }
-    for name in &report.reindexed {
-        writeln!(out, "made the full text of '{name}' anew")?;
-    }
     if report.accepted_lost_writes > 0 {
         let writes = count(report.accepted_lost_writes, "write");
         writeln!(out, "took the store as it is, without its latest {writes}")?;
     }
     if report.left.is_empty() {
-        writeln!(
-            out,
-            "vector files and graphs are made anew; all else is well"
-        )?;
+        writeln!(out, "the index files are made anew; all else is well")?;
     }
     if let Some(folder) = &report.quarantine {
         writeln!(out, "what was there before is in {folder}")?;

@@ -62,7 +62,6 @@ fn entry(path: &str, hash: &str, pages: &[(&str, [f32; 2])]) -> Entry {
                     text: (*text).into(),
                 },
                 vector: Some(vector.to_vec()),
-                terms: (*text).into(),
             })
             .collect(),
         is_copy: false,
@@ -264,10 +263,28 @@ fn results_are_the_same_before_and_after_refresh(store: &dyn Store) {
             ["t0", "late", "t2"]
         );
     }
-    assert!(
-        !store.refresh(&collection, false).unwrap().vectors_rebuilt,
-        "hardly stale"
+    let words = |term: &str| lexical(store, term, &all);
+    assert_eq!(
+        (words("late").len(), words("t1").len(), words("t2").len()),
+        (1, 0, 1)
     );
+    let refreshed = store.refresh(&collection, false).unwrap();
+    assert!(refreshed.vectors_rebuilt && refreshed.postings_rebuilt);
+    let again = store.refresh(&collection, false).unwrap();
+    assert!(
+        !again.vectors_rebuilt && !again.postings_rebuilt,
+        "nothing is new"
+    );
+    assert_eq!(
+        (words("late").len(), words("t1").len(), words("t2").len()),
+        (1, 0, 1)
+    );
+    for index in [IndexChoice::Exact, IndexChoice::Hnsw] {
+        assert_eq!(
+            nearest(store, [1.0, 0.0], &all, index)[..3],
+            ["t0", "late", "t2"]
+        );
+    }
     // Dead chunks that only an older graph still holds take nobody's place.
     for i in 3..23 {
         store.remove("c", &[format!("/r/{i}")]).unwrap();

@@ -1,73 +1,41 @@
-//! Derived files of a collection: the vector file and the graph. When they are used, when they are
-//! made anew, which dead chunks they may still hold.
+//! The derived files of a collection: when they are made anew, which dead chunks they may still hold.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
-use super::sqlite::{EmbeddedStore, find_collection};
-use super::vectors::{self, VectorFile};
-use super::{Collection, Refreshed};
+use super::mapped::Reach;
+use super::parts::{Chain, Files, Job, Part};
+use super::postings::Postings;
+use super::sqlite::{BUSY_TIMEOUT, EmbeddedStore, find_collection};
+use super::vectors::VectorFile;
+use super::{Collection, Refreshed, sums};
 
-/// Derived files are made anew when more than this many chunks, and a tenth of all, are missing
-/// from them or dead in them.
-pub(super) const LAG: u64 = 256;
+/// A file is made anew when more than this many chunks in it, and a tenth of all, are dead; a graph,
+/// also when they are missing from it.
+pub(super) const LAG: usize = 256;
 
 impl EmbeddedStore {
-    pub(super) fn vector_path(&self, uid: &str) -> PathBuf {
-        self.data_dir.join("vectors").join(format!("{uid}.vec"))
+    pub(super) fn vectors(&self, collection: &Collection) -> Chain<VectorFile> {
+        self.vector_files.chain(collection)
+    }
+
+    pub(super) fn postings(&self, collection: &Collection) -> Chain<Postings> {
+        self.posting_files.chain(collection)
     }
 
     /// Bytes of the derived files.
     pub(super) fn derived_bytes(&self, uid: &str) -> u64 {
-        let flat = std::fs::metadata(self.vector_path(uid)).map_or(0, |meta| meta.len());
-        flat + self.graph_bytes(uid)
+        self.vector_files.bytes(uid) + self.posting_files.bytes(uid) + self.graph_bytes(uid)
     }
 
     pub(super) fn forget_derived(&self, collection: &Collection) {
-        // Gone already is as good; a leftover names a uid no collection has.
-        let _ = std::fs::remove_file(self.vector_path(&collection.uid));
+        self.vector_files.forget(&collection.uid);
+        self.posting_files.forget(&collection.uid);
         self.forget_graph(&collection.uid);
-        self.vector_cache().remove(&collection.id);
-    }
-
-    fn vector_cache(
-        &self,
-    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<i64, Arc<VectorFile>>> {
-        self.vector_files
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// The vector file, mapped once for each generation of it; `None` where there is none to use.
-    /// A damaged one is reported once and left out: its vectors are read from the database.
-    pub(super) fn vector_file(&self, collection: &Collection) -> Option<Arc<VectorFile>> {
-        let mut cache = self.vector_cache();
-        let path = self.vector_path(&collection.uid);
-        let cached = cache.get(&collection.id);
-        if let Some(cached) =
-            cached.filter(|cached| VectorFile::seal_of(&path) == Some(cached.seal))
-        {
-            return Some(Arc::clone(cached));
-        }
-        match VectorFile::open(&path, collection) {
-            Ok(Some(opened)) => {
-                let opened = Arc::new(opened);
-                cache.insert(collection.id, Arc::clone(&opened));
-                Some(opened)
-            }
-            Ok(None) => None,
-            Err(error) => {
-                tracing::warn!(
-                    "the vector file {} is not used ({error:#}); the next ingest or `squall \
-                     optimize` makes it anew",
-                    path.display()
-                );
-                None
-            }
-        }
     }
 
     /// Compares the checksums of every derived file.
@@ -75,14 +43,14 @@ impl EmbeddedStore {
     /// # Errors
     /// The first file that is damaged.
     pub fn check_derived(&self) -> anyhow::Result<()> {
-        for row in self.collection_rows()? {
-            let Some(collection) = self.find_collection(&row.collection)? else {
+        for name in self.collection_names()? {
+            let Some(collection) = self.find_collection(&name)? else {
                 continue;
             };
-            let path = self.vector_path(&collection.uid);
-            VectorFile::open(&path, &collection)
-                .and_then(|file| file.map_or(Ok(()), |file| file.verify()))
-                .with_context(|| format!("the vector file {} cannot be used", path.display()))?;
+            let damage = self.vector_files.damage(&collection);
+            if let Some((path, why)) = damage.or_else(|| self.posting_files.damage(&collection)) {
+                return Err(why.context(format!("{} cannot be used", path.display())));
+            }
             if let Some(graph) = self.graph(&collection)? {
                 graph.verify()?;
             }
@@ -90,134 +58,196 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    /// Vectors of the collection, and those of chunks beyond `covers`.
-    pub(super) fn lag(&self, collection: &Collection, covers: i64) -> anyhow::Result<(u64, u64)> {
-        let db = self.db();
-        let mut statement = db.prepare_cached(
-            "SELECT count(*), coalesce(sum(k.id > ?2), 0)
-             FROM chunks k JOIN vectors v ON v.chunk_id = k.id WHERE k.collection_id = ?1",
-        )?;
-        Ok(statement.query_row(params![collection.id, covers], |row| {
-            let count = |index| row.get::<_, i64>(index).map(|n| n as u64);
-            Ok((count(0)?, count(1)?))
-        })?)
-    }
-
-    pub(super) fn refresh_vectors(
+    /// Brings vector and posting files up to date: files of their own for new chunks, and files anew that
+    /// hold too many dead ones; all of them in one with `force`.
+    pub(super) fn refresh_files(
         &self,
         collection: &Collection,
         force: bool,
     ) -> anyhow::Result<Refreshed> {
-        let Some(collection) = self.find_collection(&collection.name)? else {
+        self.refuse_lost_writes()?;
+        // Of its own, so that nobody waits meanwhile; in one snapshot.
+        let mut db = self.reader()?;
+        let db = db.transaction()?;
+        let Some(collection) = find_collection(&db, &collection.name)? else {
             return Ok(Refreshed::default());
         };
-        self.sweep();
-        let file = self.vector_file(&collection);
-        let covers = file.as_ref().map_or(0, |file| file.covers);
-        let (chunks, late) = self.lag(&collection, covers)?;
-        let too_many = |number: u64| number > LAG.max(chunks / 10);
-        let dead = match &file {
-            Some(file) => self.dead_in(file, &collection)?,
-            None => 0,
+        let dead = tombstones(&db, &collection)?;
+        let bring = Bring {
+            db: &db,
+            collection: &collection,
+            dead: &dead,
+            force,
         };
-        let mut refreshed = Refreshed {
-            chunks,
-            ..Refreshed::default()
-        };
-        if force || too_many(late) || too_many(dead) || (file.is_none() && chunks > 0) {
-            self.write_vectors(&collection)?;
-            refreshed.vectors_rebuilt = true;
-        }
-        if refreshed.vectors_rebuilt {
+        let vectors = bring.up_to_date(&self.vector_files)?;
+        let postings = bring.up_to_date(&self.posting_files)?;
+        drop(db);
+        if vectors || postings {
+            self.sweep()?;
             self.bury(&collection)?;
         }
-        Ok(refreshed)
+        Ok(Refreshed {
+            vectors_rebuilt: vectors,
+            postings_rebuilt: postings,
+            graph_rebuilt: false,
+            chunks: self.vectors(&collection).len() as u64,
+        })
     }
 
-    /// Removes what processes that were killed left half written. Whoever refreshes has the writer
-    /// lock, so nobody is writing such a file now. Graphs are swept by who builds them.
-    fn sweep(&self) {
-        let vectors = self.data_dir.join("vectors");
-        for folder in [&self.data_dir, &vectors] {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                if entry.file_name().to_string_lossy().starts_with(".tmp") {
-                    // What cannot be removed is in nobody's way.
-                    let _ = match entry.path().is_dir() {
-                        true => std::fs::remove_dir_all(entry.path()),
-                        false => std::fs::remove_file(entry.path()),
-                    };
-                }
+    /// A connection of its own to read the database by.
+    fn reader(&self) -> anyhow::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let db = Connection::open_with_flags(Self::database(&self.data_dir), flags)?;
+        db.busy_timeout(BUSY_TIMEOUT)?;
+        sums::register(&db)?;
+        Ok(db)
+    }
+
+    /// Removes what processes that were killed left half written, files that were merged into others, and
+    /// those of collections that are gone. Whoever refreshes has the writer lock, so nobody is writing
+    /// such a file now. Graphs are swept by who builds them.
+    fn sweep(&self) -> anyhow::Result<()> {
+        let (mut vectors, mut postings) = (HashSet::new(), HashSet::new());
+        for name in self.collection_names()? {
+            if let Some(collection) = self.find_collection(&name)? {
+                vectors.extend(paths(&self.vector_files, &collection));
+                postings.extend(paths(&self.posting_files, &collection));
             }
         }
+        self.vector_files.keep_only(&|path| vectors.contains(path));
+        self.posting_files
+            .keep_only(&|path| postings.contains(path));
+        for entry in std::fs::read_dir(&self.data_dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if entry.file_name().to_string_lossy().starts_with(".tmp") {
+                // What cannot be removed is in nobody's way.
+                let _ = match entry.path().is_dir() {
+                    true => std::fs::remove_dir_all(entry.path()),
+                    false => std::fs::remove_file(entry.path()),
+                };
+            }
+        }
+        Ok(())
     }
 
-    /// Dead chunks that still stand in the vector file.
-    fn dead_in(&self, file: &VectorFile, collection: &Collection) -> anyhow::Result<u64> {
-        let dead = self.tombstones(collection)?;
-        Ok(dead
-            .iter()
-            .filter(|&&chunk| file.vector(chunk).is_some())
-            .count() as u64)
-    }
-
-    /// Forgets the dead chunks that no derived file can hold any more: those the vector file was made
-    /// without, unless there is a graph of an earlier one.
+    /// Forgets the dead chunks that no derived file holds any more.
     pub(super) fn bury(&self, collection: &Collection) -> anyhow::Result<()> {
-        let Some(file) = self.vector_file(collection) else {
-            return Ok(());
-        };
-        let graph = self.graph(collection).ok().flatten();
-        if graph.is_some_and(|graph| graph.generation < file.generation) {
+        let dead = self.tombstones(collection)?;
+        if dead.is_empty() {
             return Ok(());
         }
-        let dead = self.tombstones(collection)?;
+        let (vectors, postings) = (self.vectors(collection), self.postings(collection));
+        let graph = self.graph(collection).ok().flatten();
+        let is_held = |chunk: i64| {
+            vectors.holds(chunk)
+                || postings.holds(chunk)
+                || graph.as_ref().is_some_and(|graph| graph.holds(chunk))
+        };
         self.write(|tx| {
             let mut delete = tx.prepare_cached("DELETE FROM tombstones WHERE chunk_id = ?1")?;
-            for chunk in dead.iter().filter(|&&chunk| file.vector(chunk).is_none()) {
+            for chunk in dead.iter().filter(|&&chunk| !is_held(chunk)) {
                 delete.execute([chunk])?;
             }
             Ok(())
         })
     }
 
-    /// Copies the collection's vectors into a new vector file, from one snapshot of the database.
-    fn write_vectors(&self, collection: &Collection) -> anyhow::Result<()> {
-        let mut db = self.db();
-        let tx = db.transaction()?;
-        let Some(now) = find_collection(&tx, &collection.name)? else {
-            return Ok(());
-        };
-        let (count, covers): (i64, i64) = tx.query_row(
-            "SELECT count(v.chunk_id), coalesce(max(k.id), 0)
-             FROM chunks k LEFT JOIN vectors v ON v.chunk_id = k.id WHERE k.collection_id = ?1",
-            [now.id],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        write_rows(
-            &tx,
-            &now,
-            covers,
-            count as usize,
-            &self.vector_path(&now.uid),
-        )?;
-        tx.commit()?;
-        Ok(())
+    pub(super) fn tombstones(&self, collection: &Collection) -> anyhow::Result<HashSet<i64>> {
+        tombstones(&self.db(), collection)
     }
 }
 
-fn write_rows(
-    db: &Connection,
-    collection: &Collection,
-    covers: i64,
-    count: usize,
-    path: &Path,
-) -> anyhow::Result<()> {
-    let mut statement = db.prepare_cached(
-        "SELECT k.id, v.vector FROM chunks k JOIN vectors v ON v.chunk_id = k.id
-         WHERE k.collection_id = ?1 ORDER BY k.id",
-    )?;
-    let mut rows = statement
-        .query_map([collection.id], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .map(|row| row.map_err(anyhow::Error::from));
-    vectors::write(path, collection, covers, count, &mut rows)
+fn tombstones(db: &Connection, collection: &Collection) -> anyhow::Result<HashSet<i64>> {
+    let mut statement =
+        db.prepare_cached("SELECT chunk_id FROM tombstones WHERE collection_id = ?1")?;
+    let rows = statement.query_map([collection.id], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn paths<P: Part>(files: &Files<P>, collection: &Collection) -> Vec<PathBuf> {
+    let chain = files.chain(collection);
+    let reaches = chain.parts().iter().map(|part| part.front().reach);
+    reaches
+        .map(|reach| files.path(&collection.uid, reach))
+        .collect()
+}
+
+/// What a collection is in the snapshot that files are made from.
+struct Bring<'a> {
+    db: &'a Connection,
+    collection: &'a Collection,
+    dead: &'a HashSet<i64>,
+    force: bool,
+}
+
+impl Bring<'_> {
+    /// Makes the files of one kind that are wanted; whether there were any.
+    fn up_to_date<P: Part>(&self, files: &Files<P>) -> anyhow::Result<bool> {
+        let sql = "SELECT coalesce(max(id), 0) FROM chunks WHERE collection_id = ?1";
+        let last: i64 = self
+            .db
+            .query_row(sql, [self.collection.id], |row| row.get(0))?;
+        if self.force {
+            let reach = Reach { after: 0, to: last };
+            match last {
+                0 => files.forget(&self.collection.uid),
+                _ => self.write(files, reach, &[])?,
+            }
+            return Ok(last > 0);
+        }
+        let mut chain = files.chain(self.collection);
+        let mut is_written = false;
+        for part in chain.parts() {
+            let dead = self.dead.iter().filter(|&&chunk| part.holds(chunk)).count();
+            if dead > LAG.max(part.len() / 10) {
+                self.write(files, part.front().reach, std::slice::from_ref(part))?;
+                is_written = true;
+            }
+        }
+        if is_written {
+            chain = files.chain(self.collection);
+        }
+        let late = self.late(chain.covers())?;
+        if late > 0 {
+            let reach = chain.next(last, late);
+            let parts = chain.parts().iter();
+            let merged: Vec<Arc<P>> = parts
+                .filter(|part| part.front().reach.after >= reach.after)
+                .cloned()
+                .collect();
+            self.write(files, reach, &merged)?;
+            is_written = true;
+        }
+        Ok(is_written)
+    }
+
+    fn write<P: Part>(
+        &self,
+        files: &Files<P>,
+        reach: Reach,
+        parts: &[Arc<P>],
+    ) -> anyhow::Result<()> {
+        let path = files.path(&self.collection.uid, reach);
+        P::write(&Job {
+            path: &path,
+            db: self.db,
+            collection: self.collection,
+            reach,
+            parts,
+            dead: self.dead,
+        })
+        .with_context(|| format!("the {} {} cannot be made", P::KIND, path.display()))
+    }
+
+    /// Chunks that no file covers.
+    fn late(&self, covers: i64) -> anyhow::Result<usize> {
+        let mut count = self
+            .db
+            .prepare_cached("SELECT count(*) FROM chunks WHERE collection_id = ?1 AND id > ?2")?;
+        let late: i64 = count.query_row(params![self.collection.id, covers], |row| row.get(0))?;
+        Ok(late as usize)
+    }
 }

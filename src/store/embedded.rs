@@ -121,7 +121,7 @@ impl Store for EmbeddedStore {
     }
 
     fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed> {
-        self.refresh_vectors(collection, force)
+        self.refresh_files(collection, force)
     }
 
     fn refresh_graph(

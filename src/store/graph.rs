@@ -9,6 +9,7 @@ use super::Collection;
 use super::derived::LAG;
 use super::graph_file::{self, GraphFile};
 use super::hnsw;
+use super::parts::Chain;
 use super::sqlite::EmbeddedStore;
 use super::vectors::VectorFile;
 
@@ -38,20 +39,19 @@ impl EmbeddedStore {
         let Some(collection) = self.find_collection(name)? else {
             return Ok(false);
         };
-        let Some(file) = self
-            .vector_file(&collection)
-            .filter(|file| file.len() >= from)
-        else {
+        let files = self.vectors(&collection);
+        if files.len() < from.max(1) {
             self.forget_graph(&collection.uid);
             return Ok(false);
-        };
+        }
         let graph = self.graph(&collection).ok().flatten();
-        if !force && graph.is_some_and(|graph| !is_stale(&graph, &file)) {
+        if !force && graph.is_some_and(|graph| !is_stale(&graph, &files)) {
             return Ok(false);
         }
-        let layers = hnsw::build(file.len(), |index| file.code(index))?;
+        let rows = files.rows();
+        let layers = hnsw::build(rows.len(), |index| rows.code(index))?;
         let path = self.graph_path(&collection.uid);
-        graph_file::write(&path, &collection, &file, &layers)?;
+        graph_file::write(&path, &collection, &files, &layers)?;
         // It has taken a while.
         match self.find_collection(name)? {
             Some(now) if now.uid == collection.uid => self.bury(&now)?,
@@ -64,8 +64,8 @@ impl EmbeddedStore {
     /// gone.
     fn sweep_graphs(&self, folder: &Path) -> anyhow::Result<()> {
         let mut kept: HashSet<OsString> = HashSet::from(["graph.lock".into()]);
-        for row in self.collection_rows()? {
-            if let Some(found) = self.find_collection(&row.collection)? {
+        for name in self.collection_names()? {
+            if let Some(found) = self.find_collection(&name)? {
                 kept.insert(format!("{}.graph", found.uid).into());
             }
         }
@@ -114,10 +114,10 @@ impl EmbeddedStore {
     }
 }
 
-/// Whether too many chunks of `file` are not in `graph`, or the other way round.
-fn is_stale(graph: &GraphFile, file: &VectorFile) -> bool {
-    let newer = file.len() - file.first_after(graph.covers);
-    let gone = (graph.len() + newer).saturating_sub(file.len());
-    let most = (LAG as usize).max(file.len() / 10);
+/// Whether too many chunks of `files` are not in `graph`, or the other way round.
+fn is_stale(graph: &GraphFile, files: &Chain<VectorFile>) -> bool {
+    let newer = files.count_after(graph.covers);
+    let gone = (graph.len() + newer).saturating_sub(files.len());
+    let most = LAG.max(files.len() / 10);
     newer > most || gone > most
 }

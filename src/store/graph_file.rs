@@ -48,8 +48,6 @@ pub struct GraphFile {
     upper: Vec<(usize, usize)>,
     /// The header's checksum, which tells two files apart.
     pub seal: [u8; 32],
-    /// That of the vector file it was built from.
-    pub generation: i64,
     /// Chunks up to this id are in the graph, or were gone when it was built.
     pub covers: i64,
 }
@@ -95,7 +93,6 @@ impl GraphFile {
             entry: u32::from_le_bytes(array(head, 12)),
             upper,
             seal,
-            generation,
             covers: i64::from_le_bytes(array(head, 32)),
             map,
         };
@@ -123,6 +120,19 @@ impl GraphFile {
     /// Number of nodes.
     pub fn len(&self) -> usize {
         self.nodes
+    }
+
+    /// Whether `chunk` has a node.
+    pub fn holds(&self, chunk: i64) -> bool {
+        let (mut low, mut high) = (0, self.nodes as u32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.chunk(middle) < chunk {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        (low as usize) < self.nodes && self.chunk(low) == chunk
     }
 
     /// About the `ef` nearest chunks among those `wanted`, best first. More trade time for recall.
@@ -263,6 +273,8 @@ fn node_size(dimension: usize) -> usize {
 mod tests {
     use super::super::best::dot;
     use super::super::hnsw::build;
+    use super::super::mapped::Reach;
+    use super::super::parts::{Chain, Files};
     use super::super::vectors::VectorFile;
     use super::super::{ModelIdentity, vectors};
     use super::*;
@@ -305,16 +317,22 @@ mod tests {
     }
 
     fn written(folder: &Path, all: &[Vec<f32>]) -> std::path::PathBuf {
-        let path = folder.join("x.vec");
-        let mut rows = all.iter().zip(1..).map(|(vector, chunk)| {
-            Ok((chunk, vector.iter().flat_map(|x| x.to_le_bytes()).collect()))
-        });
-        let count = all.len();
-        vectors::write(&path, &collection(), count as i64, count, &mut rows).unwrap();
-        let file = VectorFile::open(&path, &collection()).unwrap().unwrap();
+        let files = Files::new(folder);
+        let rows: Vec<(i64, Vec<f32>)> = (1..).zip(all.iter().cloned()).collect();
+        // Two files, which one graph spans.
+        for (after, to) in [(0, all.len() / 3), (all.len() / 3, all.len())] {
+            let reach = Reach {
+                after: after as i64,
+                to: to as i64,
+            };
+            let path = files.path(&collection().uid, reach);
+            vectors::testing::write(&path, &collection(), reach, &rows[after..to]);
+        }
+        let chain: Chain<VectorFile> = files.chain(&collection());
         let graph = folder.join("x.graph");
-        let layers = build(count, |index| file.code(index)).unwrap();
-        write(&graph, &collection(), &file, &layers).unwrap();
+        let rows = chain.rows();
+        let layers = build(rows.len(), |index| rows.code(index)).unwrap();
+        write(&graph, &collection(), &chain, &layers).unwrap();
         graph
     }
 
@@ -332,6 +350,7 @@ mod tests {
         let graph = GraphFile::open(&written(dir.path(), &all), &collection());
         let graph = graph.unwrap().unwrap();
         assert_eq!((graph.len(), graph.covers), (4000, 4000));
+        assert!(graph.holds(1) && graph.holds(4000) && !graph.holds(4001));
         for wanted in [&|_: i64| true, &|id: i64| id % 10 != 3] as [&dyn Fn(i64) -> bool; 2] {
             let queries = unit_vectors(100, 99);
             let mut found = 0;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::Entry;
-use super::sqlite::{EmbeddedStore, find_collection, terms_table};
+use super::sqlite::{EmbeddedStore, find_collection};
 use super::sums;
 use crate::document::{DocumentId, Source, Tags};
 use crate::error::Error;
@@ -20,7 +20,7 @@ impl EmbeddedStore {
             let known = document_by_hash(tx, collection.id, &entry.document_id)?;
             let mut replaced = known.is_some();
             let document = match known {
-                Some(id) => empty_document(tx, collection.id, id, entry)?,
+                Some(id) => empty_document(tx, id, entry)?,
                 None => insert_document(tx, collection.id, entry)?,
             };
             insert_pages(tx, document, entry)?;
@@ -77,7 +77,7 @@ impl EmbeddedStore {
                     params![collection, path],
                 )?;
                 if let Some(document) = before {
-                    drop_if_orphan(tx, found.id, document)?;
+                    drop_if_orphan(tx, document)?;
                 }
             }
             raise_generation(tx, found.id)?;
@@ -108,13 +108,8 @@ fn insert_document(tx: &Transaction<'_>, collection: i64, entry: &Entry) -> anyh
 }
 
 /// Takes pages and chunks away from a document that is stored anew.
-fn empty_document(
-    tx: &Transaction<'_>,
-    collection: i64,
-    document: i64,
-    entry: &Entry,
-) -> anyhow::Result<i64> {
-    bury_chunks(tx, collection, document)?;
+fn empty_document(tx: &Transaction<'_>, document: i64, entry: &Entry) -> anyhow::Result<i64> {
+    bury_chunks(tx, document)?;
     for table in ["chunks", "pages"] {
         tx.execute(
             &format!("DELETE FROM {table} WHERE document_id = ?1"),
@@ -163,10 +158,6 @@ fn insert_chunks(
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     let mut vector = tx.prepare_cached("INSERT INTO vectors (chunk_id, vector) VALUES (?1, ?2)")?;
-    let mut terms = tx.prepare_cached(&format!(
-        "INSERT INTO {} (rowid, terms) VALUES (?1, ?2)",
-        terms_table(collection)
-    ))?;
     for indexed in &entry.chunks {
         chunk.execute(params![
             collection,
@@ -180,7 +171,6 @@ fn insert_chunks(
             let bytes: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
             vector.execute(params![id, bytes])?;
         }
-        terms.execute(params![id, indexed.terms])?;
     }
     Ok(())
 }
@@ -209,7 +199,7 @@ fn point_source(
     ])?;
     match before {
         Some(old) if old != document => {
-            drop_if_orphan(tx, collection, old)?;
+            drop_if_orphan(tx, old)?;
             Ok(true)
         }
         _ => Ok(false),
@@ -284,39 +274,30 @@ fn document_by_hash(
         .optional()?)
 }
 
-fn drop_if_orphan(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow::Result<()> {
+fn drop_if_orphan(tx: &Transaction<'_>, document: i64) -> anyhow::Result<()> {
     let used = tx
         .prepare_cached("SELECT 1 FROM sources WHERE document_id = ?1")?
         .exists([document])?;
     if used {
         Ok(())
     } else {
-        drop_document(tx, collection, document)
+        drop_document(tx, document)
     }
 }
 
-pub(super) fn drop_document(
-    tx: &Transaction<'_>,
-    collection: i64,
-    document: i64,
-) -> anyhow::Result<()> {
-    bury_chunks(tx, collection, document)?;
+pub(super) fn drop_document(tx: &Transaction<'_>, document: i64) -> anyhow::Result<()> {
+    bury_chunks(tx, document)?;
     tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?
         .execute([document])?;
     Ok(())
 }
 
-/// Takes a document's chunks out of the full text, and notes them as dead for the derived files.
-fn bury_chunks(tx: &Transaction<'_>, collection: i64, document: i64) -> anyhow::Result<()> {
+/// Notes a document's chunks as dead for the derived files.
+fn bury_chunks(tx: &Transaction<'_>, document: i64) -> anyhow::Result<()> {
     tx.prepare_cached(
         "INSERT INTO tombstones (chunk_id, collection_id)
          SELECT id, collection_id FROM chunks WHERE document_id = ?1",
     )?
-    .execute([document])?;
-    tx.prepare_cached(&format!(
-        "DELETE FROM {} WHERE rowid IN (SELECT id FROM chunks WHERE document_id = ?1)",
-        terms_table(collection)
-    ))?
     .execute([document])?;
     Ok(())
 }

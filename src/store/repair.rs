@@ -9,8 +9,8 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
 use super::put::drop_document;
-use super::sqlite::{EmbeddedStore, TERMS, explain, terms_table};
-use super::verify::{fill_terms, unembedded, unsound};
+use super::sqlite::{EmbeddedStore, explain};
+use super::verify::{unembedded, unsound};
 use super::{salvage, sums};
 use crate::document::DocumentId;
 use crate::embed::{Embedder, Role};
@@ -46,8 +46,6 @@ pub struct Repaired {
     pub kept_collections: Vec<String>,
     /// Chunks embedded anew.
     pub embedded: u64,
-    /// Collections whose full text was made anew.
-    pub reindexed: Vec<String>,
     /// What is left to do, because the user did not say `--yes`.
     pub left: Vec<String>,
 }
@@ -176,15 +174,6 @@ impl EmbeddedStore {
         self.keep_collections(models, yes, repaired)?;
         self.mend_rows(yes, repaired)?;
         self.drop_unsound(yes, repaired)?;
-        for name in self.collection_names()? {
-            // One whose own row is damaged was reported above.
-            if let Ok(Some(collection)) = self.find_collection(&name)
-                && !self.check_terms(&collection)?.is_empty()
-            {
-                self.reindex(collection.id)?;
-                repaired.reindexed.push(name);
-            }
-        }
         for model in models {
             self.embed_missing(&**model, repaired)?;
         }
@@ -209,12 +198,7 @@ impl EmbeddedStore {
         }
         for document in documents {
             self.keep_copy(repaired)?;
-            let drop = |tx: &Transaction<'_>| drop_document(tx, document.collection, document.id);
-            if self.write(drop).is_err() {
-                // The full text may be what is damaged; it is made anew afterwards.
-                self.reindex(document.collection)?;
-                self.write(drop)?;
-            }
+            self.write(|tx| drop_document(tx, document.id))?;
             repaired.dropped.push(document.name);
         }
         Ok(())
@@ -273,17 +257,6 @@ impl EmbeddedStore {
             })?;
         }
         Ok(())
-    }
-
-    /// Makes the full text of a collection anew.
-    fn reindex(&self, collection: i64) -> anyhow::Result<()> {
-        let table = terms_table(collection);
-        self.write(|tx| {
-            tx.execute_batch(&format!(
-                "DROP TABLE IF EXISTS {table}; CREATE VIRTUAL TABLE {table} USING {TERMS}"
-            ))?;
-            fill_terms(tx, &table, collection)
-        })
     }
 
     fn embed_missing(

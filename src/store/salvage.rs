@@ -208,17 +208,6 @@ impl EmbeddedStore {
                  DELETE FROM tombstones WHERE collection_id NOT IN (SELECT id FROM collections);
                  DELETE FROM job_targets WHERE job_id NOT IN (SELECT id FROM jobs);",
             )?;
-            let ids: Vec<i64> = db
-                .prepare("SELECT id FROM collections")?
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            for id in ids {
-                let table = super::sqlite::terms_table(id);
-                db.execute_batch(&format!(
-                    "CREATE VIRTUAL TABLE {table} USING {}",
-                    super::sqlite::TERMS
-                ))?;
-            }
             Ok(())
         })
     }

@@ -1,17 +1,18 @@
-//! The two arms of retrieval in the embedded store.
+//! The semantic arm of retrieval in the embedded store, filters, and the texts of what was found.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use rusqlite::params_from_iter;
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension as _, params_from_iter};
 
 use super::best::{Best, dot};
 use super::graph_file::GraphFile;
-use super::sqlite::{EmbeddedStore, terms_table};
+use super::parts::Chain;
+use super::sqlite::EmbeddedStore;
 use super::sums;
 use super::vectors::VectorFile;
-use super::{Collection, Depth, Frequencies, Nearest, Scored};
+use super::{Collection, Depth, Nearest};
 use crate::document::{DocumentId, Filter, Hit};
 use crate::error::Error;
 use crate::settings::IndexChoice;
@@ -29,67 +30,6 @@ struct Scope<'a> {
 const EF_SEARCH: usize = 128;
 
 impl EmbeddedStore {
-    pub(super) fn bm25(
-        &self,
-        collection: &Collection,
-        terms: &[String],
-        filter: &Filter,
-        k: usize,
-    ) -> anyhow::Result<Vec<Scored>> {
-        if terms.is_empty() || k == 0 {
-            return Ok(Vec::new());
-        }
-        // Terms hold only letters, digits and '_', so quoting them is enough.
-        let quoted: Vec<String> = terms.iter().map(|term| format!("\"{term}\"")).collect();
-        let table = terms_table(collection.id);
-        let mut values = vec![Value::from(quoted.join(" OR ")), Value::from(k as i64)];
-        let restriction = if filter.is_empty() {
-            String::new()
-        } else {
-            let condition = condition(filter, &mut values);
-            format!("AND rowid IN (SELECT k.id FROM chunks k WHERE {condition})")
-        };
-        let db = self.db();
-        let mut statement = db.prepare_cached(&format!(
-            "SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ?1 {restriction}
-             ORDER BY bm25({table}), rowid LIMIT ?2"
-        ))?;
-        let rows = statement.query_map(params_from_iter(values), |row| {
-            Ok(Scored {
-                chunk: row.get(0)?,
-                score: row.get::<_, f64>(1)? as f32,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    pub(super) fn term_frequencies(
-        &self,
-        collection: &Collection,
-        terms: &[String],
-    ) -> anyhow::Result<Frequencies> {
-        let db = self.db();
-        let table = terms_table(collection.id);
-        // A temporary table writes nothing, and works on a database that cannot be written.
-        db.execute_batch(&format!(
-            "CREATE VIRTUAL TABLE IF NOT EXISTS temp.{table}_rows USING fts5vocab(main, {table}, row)"
-        ))?;
-        let mut count =
-            db.prepare_cached("SELECT count(*) FROM chunks WHERE collection_id = ?1")?;
-        let chunks: i64 = count.query_row([collection.id], |row| row.get(0))?;
-        let mut held = db.prepare_cached(&format!(
-            "SELECT doc FROM temp.{table}_rows WHERE term = ?1"
-        ))?;
-        let with = terms.iter().map(|term| {
-            let found: Option<i64> = held.query_row([term], |row| row.get(0)).optional()?;
-            Ok(found.unwrap_or(0) as u64)
-        });
-        Ok(Frequencies {
-            chunks: chunks as u64,
-            with: with.collect::<Result<_, rusqlite::Error>>()?,
-        })
-    }
-
     pub(super) fn cosine(
         &self,
         collection: &Collection,
@@ -105,7 +45,8 @@ impl EmbeddedStore {
             filter,
             dead: &dead,
         };
-        if let Some(file) = self.vector_file(collection) {
+        let files = self.vectors(collection);
+        if !files.is_empty() {
             let graph = match index {
                 IndexChoice::Exact => None,
                 _ if !filter.is_empty() => None,
@@ -113,8 +54,8 @@ impl EmbeddedStore {
                 IndexChoice::Auto | IndexChoice::Hnsw => self.graph_or_warn(collection),
             };
             let best = match &graph {
-                Some(graph) => self.score_by_graph(&scope, &file, graph, depth.few)?,
-                None => self.score_by_file(&scope, &file, depth.many)?,
+                Some(graph) => self.score_by_graph(&scope, &files, graph, depth.few)?,
+                None => self.score_by_files(&scope, &files, depth.many)?,
             };
             if !best.is_impossible() {
                 return Ok(Nearest {
@@ -123,7 +64,7 @@ impl EmbeddedStore {
                 });
             }
             tracing::warn!(
-                "the vector file of '{}' is damaged and not used; `squall repair` makes it anew",
+                "a vector file of '{}' is damaged and none is used; `squall optimize` makes them anew",
                 collection.name
             );
         }
@@ -142,22 +83,22 @@ impl EmbeddedStore {
         })
     }
 
-    /// Scores chunks by `file` where it covers them, and by the database beyond.
-    fn score_by_file(
+    /// Scores chunks by `files` where they cover them, and by the database beyond.
+    fn score_by_files(
         &self,
         scope: &Scope<'_>,
-        file: &VectorFile,
+        files: &Chain<VectorFile>,
         k: usize,
     ) -> anyhow::Result<Best> {
         let mut best = Best::new(k);
         if scope.filter.is_empty() {
             let alive = |chunk: i64| !scope.dead.contains(&chunk);
-            file.scan(scope.query, 0, &alive, &mut best);
+            files.scan(scope.query, 0, &alive, &mut best);
         } else {
             let allowed = self.allowed(scope.collection, scope.filter)?;
-            file.score(scope.query, &allowed, &mut best);
+            files.score(scope.query, &allowed, &mut best);
         }
-        self.score_late(scope, file.covers, &mut best)?;
+        self.score_late(scope, files.covers(), &mut best)?;
         Ok(best)
     }
 
@@ -165,16 +106,16 @@ impl EmbeddedStore {
     fn score_by_graph(
         &self,
         scope: &Scope<'_>,
-        file: &VectorFile,
+        files: &Chain<VectorFile>,
         graph: &GraphFile,
         k: usize,
     ) -> anyhow::Result<Best> {
         let mut best = Best::new(k);
         let alive = |chunk: i64| !scope.dead.contains(&chunk);
         let found = graph.search(scope.query, EF_SEARCH.max(2 * k), &alive);
-        file.score(scope.query, &found, &mut best);
-        file.scan(scope.query, graph.covers, &alive, &mut best);
-        self.score_late(scope, file.covers, &mut best)?;
+        files.score(scope.query, &found, &mut best);
+        files.scan(scope.query, graph.covers, &alive, &mut best);
+        self.score_late(scope, files.covers(), &mut best)?;
         Ok(best)
     }
 
@@ -188,7 +129,11 @@ impl EmbeddedStore {
     }
 
     /// Chunk ids that pass a filter, ascending.
-    fn allowed(&self, collection: &Collection, filter: &Filter) -> anyhow::Result<Vec<i64>> {
+    pub(super) fn allowed(
+        &self,
+        collection: &Collection,
+        filter: &Filter,
+    ) -> anyhow::Result<Vec<i64>> {
         let mut values = vec![Value::from(collection.id), Value::Null];
         let condition = condition(filter, &mut values);
         let db = self.db();
@@ -197,14 +142,6 @@ impl EmbeddedStore {
              ORDER BY k.id"
         ))?;
         let rows = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    pub(super) fn tombstones(&self, collection: &Collection) -> anyhow::Result<HashSet<i64>> {
-        let db = self.db();
-        let mut statement =
-            db.prepare_cached("SELECT chunk_id FROM tombstones WHERE collection_id = ?1")?;
-        let rows = statement.query_map([collection.id], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

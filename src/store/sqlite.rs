@@ -11,6 +11,8 @@ use rusqlite::{
 };
 
 use super::graph_file::GraphFile;
+use super::parts::Files;
+use super::postings::Postings;
 use super::vectors::VectorFile;
 use super::{Collection, ModelIdentity};
 use super::{mark, sums};
@@ -18,8 +20,8 @@ use crate::error::Error;
 use crate::ledger::{JobState, timestamp};
 
 /// Raised with every change of the schema.
-pub(super) const SCHEMA_VERSION: i64 = 2;
-pub(super) const SCHEMA: &str = include_str!("schema/2.sql");
+pub(super) const SCHEMA_VERSION: i64 = 3;
+pub(super) const SCHEMA: &str = include_str!("schema/tables.sql");
 /// The statements that lead from each earlier version to the next.
 const FROM_1: [&str; 3] = [
     include_str!("schema/1-to-2-before.sql"),
@@ -27,7 +29,7 @@ const FROM_1: [&str; 3] = [
     include_str!("schema/1-to-2-after.sql"),
 ];
 /// How long SQLite waits for another process's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The store in a data directory.
 pub struct EmbeddedStore {
@@ -35,8 +37,9 @@ pub struct EmbeddedStore {
     /// Device and inode of the database when it was opened.
     identity: Option<(u64, u64)>,
     connection: Mutex<Connection>,
-    /// Open vector files and graphs by collection, so that a server maps them once.
-    pub(super) vector_files: Mutex<HashMap<i64, Arc<VectorFile>>>,
+    pub(super) vector_files: Files<VectorFile>,
+    pub(super) posting_files: Files<Postings>,
+    /// Open graphs by collection, so that a server maps them once.
     pub(super) graphs: Mutex<HashMap<i64, Arc<GraphFile>>>,
 }
 
@@ -163,7 +166,8 @@ impl EmbeddedStore {
             identity: identity(data_dir),
             data_dir: data_dir.to_path_buf(),
             connection: Mutex::new(connection),
-            vector_files: Mutex::default(),
+            vector_files: Files::new(data_dir),
+            posting_files: Files::new(data_dir),
             graphs: Mutex::default(),
         }
     }
@@ -237,10 +241,6 @@ impl EmbeddedStore {
                     now
                 ],
             )?;
-            tx.execute_batch(&format!(
-                "CREATE VIRTUAL TABLE {} USING {TERMS}",
-                terms_table(tx.last_insert_rowid())
-            ))?;
             find_collection(tx, name)?.context("the new collection is not there")
         })
     }
@@ -251,7 +251,6 @@ impl EmbeddedStore {
             return Ok(false);
         };
         self.write(|tx| {
-            tx.execute_batch(&format!("DROP TABLE {}", terms_table(collection.id)))?;
             tx.execute("DELETE FROM collections WHERE id = ?1", [collection.id])?;
             tx.execute("DELETE FROM job_targets WHERE collection = ?1", [name])?;
             // What failed here cost nothing and is wanted by nobody now.
@@ -278,7 +277,6 @@ impl EmbeddedStore {
             if find_collection(tx, &old.name)?.is_none_or(|found| found != *old) {
                 return Ok(false);
             }
-            tx.execute_batch(&format!("DROP TABLE {}", terms_table(old.id)))?;
             tx.execute("DELETE FROM collections WHERE id = ?1", [old.id])?;
             tx.execute(
                 "UPDATE collections SET name = ?2 WHERE id = ?1",
@@ -303,19 +301,10 @@ pub(super) fn unique(name: &str) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// What kind of table the full text is: terms come ready-made and are looked up as they are.
-pub(super) const TERMS: &str = "fts5(terms, content='', contentless_delete=1, \
-                                tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")";
-
 fn identity(data_dir: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     let meta = std::fs::metadata(EmbeddedStore::database(data_dir)).ok()?;
     Some((meta.dev(), meta.ino()))
-}
-
-/// The full-text table of a collection.
-pub(super) fn terms_table(collection: i64) -> String {
-    format!("terms_{collection}")
 }
 
 pub(super) fn find_collection(
@@ -376,11 +365,27 @@ pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
             for part in FROM_1 {
                 tx.execute_batch(part)?;
             }
+            drop_full_text(&tx)?;
         }
+        2 => drop_full_text(&tx)?,
         _ => {}
     }
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
+    Ok(())
+}
+
+/// Schemas 1 and 2 had an FTS5 table for each collection, where posting files are now.
+fn drop_full_text(db: &Connection) -> anyhow::Result<()> {
+    let tables: Vec<String> = db
+        .prepare(
+            "SELECT name FROM sqlite_master WHERE name GLOB 'terms_[0-9]*' AND sql LIKE 'CREATE VIRTUAL%'",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for table in tables {
+        db.execute_batch(&format!("DROP TABLE \"{table}\""))?;
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row};
 
 use crate::error::Error;
 
-/// The columns each table's `sum` covers, as in `schema/2.sql`.
+/// The columns each table's `sum` covers, as in `schema/tables.sql`.
 pub const TABLES: [(&str, &str); 11] = [
     (
         "collections",

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
-use super::sqlite::{EmbeddedStore, SCHEMA, SCHEMA_VERSION, TERMS, migrate, terms_table, unique};
-use super::verify::{fill_terms, rows, unsound};
+use super::sqlite::{EmbeddedStore, SCHEMA, SCHEMA_VERSION, migrate, unique};
+use super::verify::{rows, unsound};
 use super::{Collection, sums};
 use crate::error::Error;
 use crate::settings::named;
@@ -275,8 +275,5 @@ fn copy_in(db: &Connection, name: &str) -> anyhow::Result<[usize; 3]> {
          SELECT job_id, ?1, path, json_set(target, '$.collection', ?1) FROM other.job_targets",
         [name],
     )?;
-    let table = terms_table(collection);
-    db.execute_batch(&format!("CREATE VIRTUAL TABLE main.{table} USING {TERMS}"))?;
-    fill_terms(db, &table, collection)?;
     Ok([documents, chunks, jobs])
 }

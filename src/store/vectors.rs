@@ -1,4 +1,4 @@
-//! The flat vector file: a memory-mapped copy of a collection's vectors. All are looked at in 8 bits,
+//! A flat vector file: a memory-mapped copy of the vectors of a range of chunks. All are looked at in 8 bits,
 //! the best of them scored in f32.
 //!
 //! Layout, little endian: a header of [`HEADER`] bytes, `count` chunk ids (i64, ascending), `count`
@@ -12,6 +12,7 @@ mod write;
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use memmap2::Mmap;
@@ -20,13 +21,14 @@ use rayon::prelude::*;
 use super::Collection;
 use super::best::{Best, dot};
 use super::codes::Asked;
-use super::mapped::{self, array, fingerprint};
+use super::mapped::{self, FRONT, Front, array};
+use super::parts::{Chain, Job, Part};
 use layout::Layout;
 
-pub use write::write;
-
-const MAGIC: &[u8; 8] = b"SQLVEC\x00\x03";
-const HEADER: usize = 8 + 4 + 4 + 8 + 8 + 8 + 32 + 32 + 32 + 32;
+const MAGIC: &[u8; 8] = b"SQLVEC\x00\x04";
+/// Magic and front, dimension, count, checksums of ids, of the rest, and of the header.
+const HEADER: usize = FRONT + 8 + 8 + 32 + 32 + 32;
+const SUMS: usize = FRONT + 16;
 /// Vectors scanned at once; a file of no more is scanned by one thread.
 const SPAN: usize = 32_768;
 
@@ -34,73 +36,64 @@ const SPAN: usize = 32_768;
 pub struct VectorFile {
     map: Mmap,
     layout: Layout,
-    /// The header's checksum, which tells two files apart.
-    pub seal: [u8; 32],
-    /// The collection's generation when the file was made.
-    pub generation: i64,
-    /// Chunks up to this id are in the file, or were gone when it was made.
-    pub covers: i64,
+    front: Front,
 }
 
-impl VectorFile {
-    /// Maps the file at `path`; `None` if there is none.
-    ///
-    /// # Errors
-    /// When the file is damaged, or belongs to another model or a later database.
-    pub fn open(path: &Path, collection: &Collection) -> anyhow::Result<Option<Self>> {
-        let Some((map, seal)) = mapped::open(path, MAGIC, HEADER)? else {
+impl Part for VectorFile {
+    const FOLDER: &'static str = "vectors";
+    const KIND: &'static str = "vector file";
+
+    fn open(path: &Path, collection: &Collection) -> anyhow::Result<Option<Self>> {
+        let Some((map, front)) = mapped::open_part(path, MAGIC, HEADER, collection)? else {
             return Ok(None);
         };
-        let head = &map[..HEADER];
-        let dimension = u32::from_le_bytes(array(head, 8)) as usize;
-        let count = u64::from_le_bytes(array(head, 16)) as usize;
+        let dimension = u64::from_le_bytes(array(&map, FRONT)) as usize;
+        let count = u64::from_le_bytes(array(&map, FRONT + 8)) as usize;
+        ensure!(
+            dimension == collection.model.dimension,
+            "its vectors have another length"
+        );
         let layout = Layout::of(count, dimension).context("it is too large")?;
-        let opened = Self {
-            layout,
-            generation: i64::from_le_bytes(array(head, 24)),
-            covers: i64::from_le_bytes(array(head, 32)),
-            seal,
-            map,
-        };
-        let head = &opened.map[..HEADER];
+        ensure!(map.len() == layout.end, "it is truncated");
+        let ids = blake3::hash(&map[HEADER..layout.steps]);
         ensure!(
-            head[40..72] == *fingerprint(collection).as_bytes()
-                && dimension == collection.model.dimension,
-            "it was made with another model"
-        );
-        ensure!(
-            opened.generation <= collection.generation,
-            "it is newer than the database"
-        );
-        ensure!(opened.map.len() == layout.end, "it is truncated");
-        let ids = blake3::hash(&opened.map[HEADER..layout.steps]);
-        ensure!(
-            *ids.as_bytes() == opened.map[72..104],
+            *ids.as_bytes() == map[SUMS..SUMS + 32],
             "its chunk ids are damaged"
         );
-        Ok(Some(opened))
+        Ok(Some(Self { map, layout, front }))
     }
 
-    /// The seal of the file at `path`, without opening it whole.
-    pub fn seal_of(path: &Path) -> Option<[u8; 32]> {
+    fn seal_of(path: &Path) -> Option<[u8; 32]> {
         mapped::seal(path, MAGIC, HEADER)
     }
 
-    /// Compares the checksum of the vectors, which opening does not read.
-    pub fn verify(&self) -> anyhow::Result<()> {
+    fn front(&self) -> &Front {
+        &self.front
+    }
+
+    fn len(&self) -> usize {
+        self.layout.count
+    }
+
+    fn holds(&self, chunk: i64) -> bool {
+        self.position(chunk).is_some()
+    }
+
+    fn verify(&self) -> anyhow::Result<()> {
         let hash = blake3::hash(&self.map[self.layout.steps..]);
         ensure!(
-            *hash.as_bytes() == self.map[104..136],
+            *hash.as_bytes() == self.map[SUMS + 32..SUMS + 64],
             "its vectors are damaged"
         );
         Ok(())
     }
 
-    /// Number of vectors.
-    pub fn len(&self) -> usize {
-        self.layout.count
+    fn write(job: &Job<'_, Self>) -> anyhow::Result<()> {
+        write::write(job)
     }
+}
 
+impl VectorFile {
     /// The chunk id of vector `index`.
     pub fn chunk(&self, index: usize) -> i64 {
         i64::from_le_bytes(array(&self.map, HEADER + 8 * index))
@@ -202,16 +195,130 @@ impl VectorFile {
         let (code, step) = self.code(index);
         asked.score(code, step)
     }
+}
 
-    /// Scores the vectors of `chunks`, those the file holds.
+impl Chain<VectorFile> {
+    /// As [`VectorFile::scan`], over all files.
+    pub fn scan(
+        &self,
+        query: &[f32],
+        after: i64,
+        wanted: &(dyn Fn(i64) -> bool + Sync),
+        best: &mut Best,
+    ) {
+        for file in self.parts() {
+            file.scan(query, after, wanted, best);
+        }
+    }
+
+    /// Scores the vectors of `chunks`, those the files hold.
     pub fn score(&self, query: &[f32], chunks: &[i64], best: &mut Best) {
         for &chunk in chunks {
-            if let Some(vector) = self.vector(chunk) {
+            let file = self.part_of(chunk);
+            if let Some(vector) = file.and_then(|file| file.vector(chunk)) {
                 let score = dot(query, vector);
                 best.doubt(score);
                 best.push(chunk, score);
             }
         }
+    }
+
+    /// Number of vectors of chunks beyond `after`.
+    pub fn count_after(&self, after: i64) -> usize {
+        let counts = self
+            .parts()
+            .iter()
+            .map(|file| file.len() - file.first_after(after));
+        counts.sum()
+    }
+
+    /// Chunk, code and step of every vector, in order.
+    pub fn rows(&self) -> Rows<'_> {
+        let sizes = self.parts().iter().scan(0, |end, file| {
+            *end += file.len();
+            Some(*end)
+        });
+        Rows {
+            files: self.parts(),
+            ends: sizes.collect(),
+        }
+    }
+}
+
+/// The vectors of all files, numbered from 0.
+pub struct Rows<'f> {
+    files: &'f [Arc<VectorFile>],
+    /// Vectors up to the end of each file.
+    ends: Vec<usize>,
+}
+
+impl<'f> Rows<'f> {
+    pub fn len(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    fn place(&self, index: usize) -> (&'f VectorFile, usize) {
+        let number = self.ends.partition_point(|&end| end <= index);
+        let before = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        (&self.files[number], index - before)
+    }
+
+    pub fn chunk(&self, index: usize) -> i64 {
+        let (file, index) = self.place(index);
+        file.chunk(index)
+    }
+
+    /// See [`VectorFile::code`].
+    pub fn code(&self, index: usize) -> (&'f [u8], f32) {
+        let (file, index) = self.place(index);
+        file.code(index)
+    }
+}
+
+#[cfg(test)]
+pub mod testing {
+    use std::collections::HashSet;
+
+    use rusqlite::{Connection, params};
+
+    use super::*;
+    use crate::store::mapped::Reach;
+
+    /// Writes a file of `rows`, from a database that also has another collection's vector and one beyond
+    /// `reach`.
+    pub fn write(path: &Path, collection: &Collection, reach: Reach, rows: &[(i64, Vec<f32>)]) {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(
+            "CREATE TABLE chunks (id INTEGER PRIMARY KEY, collection_id INTEGER);
+             CREATE TABLE vectors (chunk_id INTEGER PRIMARY KEY, vector BLOB);",
+        )
+        .unwrap();
+        let add = |id: i64, collection: i64, vector: &[f32]| {
+            let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+            db.prepare_cached("INSERT INTO chunks VALUES (?1, ?2)")
+                .unwrap()
+                .execute(params![id, collection])
+                .unwrap();
+            db.prepare_cached("INSERT INTO vectors VALUES (?1, ?2)")
+                .unwrap()
+                .execute(params![id, bytes])
+                .unwrap();
+        };
+        for (id, vector) in rows {
+            add(*id, collection.id, vector);
+        }
+        add(reach.to + 1, collection.id, &[]);
+        add(reach.to + 2, collection.id + 1, &[]);
+        add(-1, collection.id + 1, &[]);
+        VectorFile::write(&Job {
+            path,
+            db: &db,
+            collection,
+            reach,
+            parts: &[],
+            dead: &HashSet::new(),
+        })
+        .unwrap();
     }
 }
 
@@ -221,6 +328,7 @@ mod tests {
 
     use super::*;
     use crate::store::ModelIdentity;
+    use crate::store::mapped::Reach;
 
     fn collection() -> Collection {
         Collection {
@@ -236,20 +344,20 @@ mod tests {
         }
     }
 
-    fn rows() -> Vec<(i64, [f32; 3])> {
-        vec![
+    fn rows() -> [(i64, [f32; 3]); 3] {
+        [
             (2, [1.0, 0.0, 0.0]),
             (5, [0.0, 1.0, 0.0]),
             (9, [0.6, 0.8, 0.0]),
         ]
     }
 
+    const REACH: Reach = Reach { after: 0, to: 9 };
+
     fn written(folder: &Path) -> std::path::PathBuf {
-        let path = folder.join("x.vec");
-        let mut bytes = rows()
-            .into_iter()
-            .map(|(id, vector)| Ok((id, vector.iter().flat_map(|x| x.to_le_bytes()).collect())));
-        write(&path, &collection(), 9, 3, &mut bytes).unwrap();
+        let rows = rows().map(|(id, vector)| (id, vector.to_vec()));
+        let path = folder.join("x");
+        testing::write(&path, &collection(), REACH, &rows);
         path
     }
 
@@ -260,7 +368,8 @@ mod tests {
             .unwrap()
             .unwrap();
         file.verify().unwrap();
-        assert_eq!((file.len(), file.covers, file.generation), (3, 9, 7));
+        assert_eq!((file.len(), file.front().generation), (3, 7));
+        assert_eq!(file.front().reach, REACH);
         for (id, vector) in rows() {
             assert_eq!(file.vector(id).unwrap(), vector);
         }
@@ -301,7 +410,7 @@ mod tests {
         older.generation = 6;
         assert!(VectorFile::open(&path, &older).is_err());
         assert!(
-            VectorFile::open(Path::new("/nowhere.vec"), &older)
+            VectorFile::open(Path::new("/nowhere"), &older)
                 .unwrap()
                 .is_none()
         );
@@ -325,7 +434,7 @@ mod tests {
             if let Ok(Some(file)) = VectorFile::open(&path, &collection()) {
                 let mut best = Best::new(3);
                 file.scan(&[0.6, 0.8, 0.0], 0, &|_| true, &mut best);
-                file.score(&[0.6, 0.8, 0.0], &[2, 5, 9, -1], &mut best);
+                prop_assert!(file.vector(-1).is_none());
                 prop_assert!(best.into_sorted().len() <= 3);
             }
         }

@@ -1,16 +1,20 @@
 //! Is everything in the store as it was written? Reads all of it and changes nothing.
 
+use std::collections::HashSet;
+use std::hash::{Hash as _, Hasher as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use super::sqlite::{EmbeddedStore, terms_table};
-use super::vectors::VectorFile;
+use super::mapped::Reach;
+use super::postings::counted;
+use super::sqlite::EmbeddedStore;
+use super::texts::each_text;
 use super::{Collection, sums, wal};
 use crate::embed::Embedder;
-use crate::terms::terms;
 use crate::text::count;
 
 /// Problems listed for one check; there may be a million.
@@ -54,11 +58,14 @@ impl EmbeddedStore {
             findings.push(Finding::of("latest writes", self.check_mark()));
             findings.push(Finding::of("rows", rows(&self.db())));
             findings.push(Finding::of("documents", documents(&self.db())));
-            findings.push(Finding::of("full text", self.each(Self::check_terms)));
             findings.push(Finding::of("vectors", vectors(&self.db(), models)));
             findings.push(Finding::of(
                 "vector files",
-                self.each(Self::check_vector_file),
+                self.each(Self::check_vector_files),
+            ));
+            findings.push(Finding::of(
+                "posting files",
+                self.each(Self::check_postings),
             ));
             findings.push(Finding::of("graphs", self.each(Self::check_graph)));
         }
@@ -98,69 +105,69 @@ impl EmbeddedStore {
         Ok(names.collect::<Result<_, _>>()?)
     }
 
-    /// Whether the full text holds the terms of every chunk and no others, in their order.
-    pub(super) fn check_terms(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
-        let db = self.db();
-        let table = terms_table(collection.id);
-        let integrity = format!("INSERT INTO {table} ({table}) VALUES ('integrity-check')");
-        if let Err(error) = db.execute(&integrity, []) {
-            return Ok(vec![format!("'{}': {error}", collection.name)]);
+    /// Whether the posting files are whole and hold the terms of the chunks they cover.
+    fn check_postings(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
+        if let Some((path, why)) = self.posting_files.damage(collection) {
+            return Ok(vec![format!("{}: {why:#}", path.display())]);
         }
-        db.execute_batch(
-            "DROP TABLE IF EXISTS temp.expected_terms; DROP TABLE IF EXISTS temp.expected;
-             DROP TABLE IF EXISTS temp.actual_terms;",
-        )?;
-        db.execute_batch(&format!(
-            "CREATE VIRTUAL TABLE temp.expected USING {};
-             CREATE VIRTUAL TABLE temp.expected_terms USING fts5vocab(temp, expected, instance);
-             CREATE VIRTUAL TABLE temp.actual_terms USING fts5vocab(main, {table}, instance);",
-            super::sqlite::TERMS
-        ))?;
-        fill_terms(&db, "temp.expected", collection.id)?;
-        let digest = |vocabulary: &str| {
-            db.query_row(
-                &format!(
-                    "SELECT count(*), total(row_sum(term, doc, offset) % 1000000007) FROM {vocabulary}
-                     WHERE doc IN (SELECT id FROM chunks WHERE collection_id = ?1)"
-                ),
-                [collection.id],
-                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, f64>(1)?)),
-            )
+        let files = self.postings(collection);
+        let reach = Reach {
+            after: 0,
+            to: files.covers(),
         };
-        let differs = digest("temp.expected_terms")? != digest("temp.actual_terms")?;
-        db.execute_batch(
-            "DROP TABLE temp.expected_terms; DROP TABLE temp.actual_terms; DROP TABLE temp.expected;",
-        )?;
+        let (mut live, mut expected) = (HashSet::new(), 0);
+        each_text(&self.db(), collection.id, reach, &mut |chunk, text| {
+            live.insert(chunk);
+            for (term, count) in counted(text).1 {
+                expected ^= digest(chunk, term.as_bytes(), count);
+            }
+            Ok(())
+        })?;
+        let mut actual = 0;
+        for file in files.parts() {
+            for index in 0..file.terms() {
+                let list = file.list(index).context("a list is damaged")?;
+                for (&place, &count) in list.places.iter().zip(list.counts) {
+                    let chunk = file.chunk(place as usize);
+                    if live.contains(&chunk) {
+                        actual ^= digest(chunk, file.name(index), count);
+                    }
+                }
+            }
+        }
         let problem = format!(
             "'{}': the words are not those of its chunks",
             collection.name
         );
-        Ok(differs.then_some(problem).into_iter().collect())
+        Ok((expected != actual)
+            .then_some(problem)
+            .into_iter()
+            .collect())
     }
 
-    /// Whether the vector file is whole and holds what the database holds.
-    fn check_vector_file(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
-        let path = self.vector_path(&collection.uid);
-        let wrong = |why: String| Ok(vec![format!("{}: {why}", path.display())]);
-        let file = match VectorFile::open(&path, collection) {
-            Ok(Some(file)) => file,
-            Ok(None) => return Ok(Vec::new()),
-            Err(error) => return wrong(format!("{error:#}")),
-        };
-        if let Err(error) = file.verify() {
-            return wrong(format!("{error:#}"));
+    /// Whether the vector files are whole and hold what the database holds.
+    fn check_vector_files(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
+        if let Some((path, why)) = self.vector_files.damage(collection) {
+            return Ok(vec![format!("{}: {why:#}", path.display())]);
         }
+        let files = self.vectors(collection);
         let db = self.db();
         let mut statement = db.prepare(
             "SELECT k.id, v.vector FROM chunks k JOIN vectors v ON v.chunk_id = k.id
              WHERE k.collection_id = ?1 AND k.id <= ?2",
         )?;
-        let mut rows = statement.query(params![collection.id, file.covers])?;
+        let mut rows = statement.query(params![collection.id, files.covers()])?;
         while let Some(row) = rows.next()? {
             let chunk: i64 = row.get(0)?;
-            let held = file.vector(chunk).map(floats_to_bytes);
+            let file = files.part_of(chunk);
+            let held = file
+                .and_then(|file| file.vector(chunk))
+                .map(floats_to_bytes);
             if held.as_deref() != Some(row.get_ref(1)?.as_blob()?) {
-                return wrong(format!("chunk {chunk} is not as in the database"));
+                let name = &collection.name;
+                return Ok(vec![format!(
+                    "'{name}': chunk {chunk} is not as in the database"
+                )]);
             }
         }
         Ok(Vec::new())
@@ -177,22 +184,11 @@ impl EmbeddedStore {
     }
 }
 
-/// Puts the terms of every chunk of a collection into a full-text table.
-pub(super) fn fill_terms(db: &Connection, table: &str, collection: i64) -> anyhow::Result<()> {
-    let mut chunks = db.prepare(
-        "SELECT k.id, substr(p.text, k.start + 1, k.end - k.start) FROM chunks k
-         JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
-         WHERE k.collection_id = ?1",
-    )?;
-    let mut insert = db.prepare(&format!(
-        "INSERT INTO {table} (rowid, terms) VALUES (?1, ?2)"
-    ))?;
-    let mut rows = chunks.query([collection])?;
-    while let Some(row) = rows.next()? {
-        let text: String = row.get(1)?;
-        insert.execute(params![row.get::<_, i64>(0)?, terms(&text).join(" ")])?;
-    }
-    Ok(())
+/// A number for a term in a chunk.
+fn digest(chunk: i64, term: &[u8], count: u8) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (chunk, term, count).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// SQLite's own view of its file, and rows that point nowhere.
@@ -238,7 +234,6 @@ fn documents(db: &Connection) -> anyhow::Result<Vec<String>> {
 
 /// A document that cannot be trusted.
 pub(super) struct Unsound {
-    pub collection: i64,
     pub id: i64,
     /// A path, or the beginning of its hash where it has none.
     pub name: String,
@@ -254,7 +249,7 @@ pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
         )
     };
     let sql = format!(
-        "SELECT d.collection_id, d.id, coalesce(
+        "SELECT d.id, coalesce(
              (SELECT min(path) FROM sources s WHERE s.document_id = d.id), substr(d.hash, 1, 12))
          FROM documents d
          WHERE ({}) IS NOT TRUE {} {}
@@ -265,7 +260,7 @@ pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
              SELECT k.document_id FROM chunks k
              LEFT JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
              WHERE p.text IS NULL OR k.start < 0 OR k.start >= k.end OR k.end > length(p.text))
-         ORDER BY 3",
+         ORDER BY 2",
         sums::intact("documents", "d"),
         damaged("pages", "document_id"),
         damaged("chunks", "document_id"),
@@ -273,9 +268,8 @@ pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
     let mut statement = db.prepare(&sql)?;
     let found = statement.query_map([], |row| {
         Ok(Unsound {
-            collection: row.get(0)?,
-            id: row.get(1)?,
-            name: row.get(2)?,
+            id: row.get(0)?,
+            name: row.get(1)?,
         })
     })?;
     Ok(found.collect::<Result<_, _>>()?)

@@ -210,7 +210,7 @@ fn a_database_that_is_gone_is_not_taken_for_none() {
 fn what_is_no_damage_is_not_repaired() {
     let home = demo();
     let db = Connection::open(home.data_dir().join("squall.db")).unwrap();
-    db.pragma_update(None, "user_version", 3).unwrap();
+    db.pragma_update(None, "user_version", 4).unwrap();
     drop(db);
     let ran = home.run(&["repair", "--yes"]).expect(5);
     assert!(ran.stderr.contains("newer squall"), "{}", ran.stderr);

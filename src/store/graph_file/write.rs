@@ -8,14 +8,15 @@ use anyhow::Context as _;
 use super::{CODE, HEADER, MAGIC, MOST_LAYERS, NEAR, UPPER, node_size};
 use crate::store::Collection;
 use crate::store::hnsw::Layers;
-use crate::store::mapped::{fingerprint, sync_folder};
+use crate::store::mapped::{Summed, fingerprint, sync_folder};
+use crate::store::parts::Chain;
 use crate::store::vectors::VectorFile;
 
 /// Writes the graph of `vectors` beside `path` and renames it there.
 pub fn write(
     path: &Path,
     collection: &Collection,
-    vectors: &VectorFile,
+    vectors: &Chain<VectorFile>,
     layers: &Layers,
 ) -> anyhow::Result<()> {
     let folder = path.parent().context("the graph file has no folder")?;
@@ -27,11 +28,11 @@ pub fn write(
     };
     // Room for the header, which is known last.
     out.out.write_all(&[0; HEADER])?;
-    let dimension = collection.model.dimension;
+    let (rows, dimension) = (vectors.rows(), collection.model.dimension);
     for (index, near) in layers.lowest.iter().enumerate() {
         let mut record = vec![0; node_size(dimension)];
-        let (code, step) = vectors.code(index);
-        record[..8].copy_from_slice(&vectors.chunk(index).to_le_bytes());
+        let (code, step) = rows.code(index);
+        record[..8].copy_from_slice(&rows.chunk(index).to_le_bytes());
         record[8..12].copy_from_slice(&step.to_le_bytes());
         put_links(&mut record[NEAR - 4..CODE], near);
         record[CODE..CODE + dimension].copy_from_slice(code);
@@ -51,8 +52,8 @@ pub fn write(
     head.extend((dimension as u32).to_le_bytes());
     head.extend(layers.entry.to_le_bytes());
     head.extend((layers.lowest.len() as u64).to_le_bytes());
-    head.extend(vectors.generation.to_le_bytes());
-    head.extend(vectors.covers.to_le_bytes());
+    head.extend(vectors.generation().to_le_bytes());
+    head.extend(vectors.covers().to_le_bytes());
     let counts = layers
         .upper
         .iter()
@@ -75,18 +76,5 @@ fn put_links(room: &mut [u8], near: &[u32]) {
     let numbers = std::iter::once(near.len() as u32).chain(near.iter().copied());
     for (place, number) in room.chunks_exact_mut(4).zip(numbers) {
         place.copy_from_slice(&number.to_le_bytes());
-    }
-}
-
-/// A file being written, and the checksum of what was.
-struct Summed<W> {
-    out: W,
-    sum: blake3::Hasher,
-}
-
-impl<W: std::io::Write> Summed<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.sum.update(bytes);
-        self.out.write_all(bytes)
     }
 }

@@ -1,4 +1,4 @@
--- From schema 1 to 2, first part: the old tables step aside for those of 2.sql.
+-- From schema 1 to 2, first part: the old tables step aside for those of tables.sql.
 DROP INDEX documents_by_hash;
 DROP INDEX sources_by_document;
 DROP INDEX chunks_by_document;

@@ -1,59 +1,69 @@
 //! Writing a vector file: row by row, in a few megabytes of memory.
 
 use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use rusqlite::params;
 
 use super::layout::Layout;
-use super::{HEADER, MAGIC};
-use crate::store::Collection;
+use super::{HEADER, MAGIC, VectorFile};
 use crate::store::codes::encode;
-use crate::store::mapped::{fingerprint, sync_folder};
+use crate::store::mapped;
+use crate::store::parts::Job;
 
 /// Vectors written at once.
 const ROWS: usize = 1024;
 
-/// Writes a vector file beside `path` and renames it there. `rows` are ascending in chunk id;
-/// `count` is their number.
-pub fn write(
-    path: &Path,
-    collection: &Collection,
-    covers: i64,
-    count: usize,
-    rows: &mut dyn Iterator<Item = anyhow::Result<(i64, Vec<u8>)>>,
-) -> anyhow::Result<()> {
-    let dimension = collection.model.dimension;
-    let folder = path.parent().context("the vector file has no folder")?;
-    std::fs::create_dir_all(folder)?;
+/// Writes the vectors of `job.reach` as the database holds them.
+pub fn write(job: &Job<'_, VectorFile>) -> anyhow::Result<()> {
+    let (collection, dimension) = (job.collection, job.collection.model.dimension);
+    let within = "chunks k JOIN vectors v ON v.chunk_id = k.id
+         WHERE k.collection_id = ?1 AND k.id > ?2 AND k.id <= ?3";
+    let range = params![collection.id, job.reach.after, job.reach.to];
+    let count: i64 = job
+        .db
+        .query_row(&format!("SELECT count(*) FROM {within}"), range, |row| {
+            row.get(0)
+        })?;
+    let count = count as usize;
     let layout = Layout::of(count, dimension).context("too many vectors")?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = mapped::begin(job.path)?;
     file.as_file().set_len(layout.end as u64)?;
+    let mut statement = job.db.prepare(&format!(
+        "SELECT k.id, v.vector FROM {within} ORDER BY k.id"
+    ))?;
+    let mut rows = statement.query(range)?;
     let mut block = Block::default();
     let mut ids = Vec::with_capacity(8 * count);
-    for row in rows {
-        let (chunk, vector) = row?;
+    while let Some(row) = rows.next()? {
+        let chunk: i64 = row.get(0)?;
+        let vector = row.get_ref(1)?.as_blob()?;
         ensure!(
             vector.len() == 4 * dimension,
             "chunk {chunk} has a vector of another length"
         );
-        ensure!(ids.len() < 8 * count, "{CHANGED}");
         ids.extend(chunk.to_le_bytes());
-        block.add(&vector);
+        block.add(vector);
         if block.rows == ROWS {
             block.write(file.as_file(), &layout)?;
         }
     }
-    ensure!(ids.len() == 8 * count, "{CHANGED}");
+    ensure!(
+        ids.len() == 8 * count,
+        "the collection changed while it was read"
+    );
     block.write(file.as_file(), &layout)?;
-    write_front(file.as_file_mut(), collection, covers, &ids)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_folder(folder)
+    file.as_file().write_all_at(&ids, HEADER as u64)?;
+    let rest = sum_from(file.as_file_mut(), layout.steps)?;
+    let mut head = mapped::front(MAGIC, collection, job.reach);
+    head.extend((dimension as u64).to_le_bytes());
+    head.extend((count as u64).to_le_bytes());
+    head.extend(blake3::hash(&ids).as_bytes());
+    head.extend(rest.as_bytes());
+    mapped::finish(file, &head, job.path)
 }
-
-const CHANGED: &str = "the collection changed while it was read";
 
 /// Rows on their way to the file.
 #[derive(Default)]
@@ -87,38 +97,15 @@ impl Block {
     }
 }
 
-/// Writes header and ids at the start of `file`, whose vectors are already in place.
-fn write_front(
-    file: &mut File,
-    collection: &Collection,
-    covers: i64,
-    ids: &[u8],
-) -> anyhow::Result<()> {
-    use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-    let mut payload = blake3::Hasher::new();
-    file.seek(SeekFrom::Start((HEADER + ids.len()) as u64))?;
+/// The BLAKE3 of all in `file` from byte `start` on.
+fn sum_from(file: &mut File, start: usize) -> anyhow::Result<blake3::Hash> {
+    let mut sum = blake3::Hasher::new();
+    file.seek(SeekFrom::Start(start as u64))?;
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        payload.update(&buffer[..read]);
+        match file.read(&mut buffer)? {
+            0 => return Ok(sum.finalize()),
+            read => sum.update(&buffer[..read]),
+        };
     }
-    let mut head = Vec::with_capacity(HEADER);
-    head.extend(MAGIC);
-    head.extend((collection.model.dimension as u32).to_le_bytes());
-    head.extend(0u32.to_le_bytes());
-    head.extend(((ids.len() / 8) as u64).to_le_bytes());
-    head.extend(collection.generation.to_le_bytes());
-    head.extend(covers.to_le_bytes());
-    head.extend(fingerprint(collection).as_bytes());
-    head.extend(blake3::hash(ids).as_bytes());
-    head.extend(payload.finalize().as_bytes());
-    let hash = blake3::hash(&head);
-    head.extend(hash.as_bytes());
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&head)?;
-    file.write_all(ids)?;
-    Ok(())
 }

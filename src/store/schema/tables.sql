@@ -1,5 +1,4 @@
--- Schema version 2. SQLite is the truth; the vector file and the graph are derived from it.
--- Each collection also has an FTS5 table `terms_<id>` (see sqlite.rs), rowid = chunks.id.
+-- Schemas 2 and 3. SQLite is the truth; vector files, posting files and graphs are derived from it.
 -- `sum` is a checksum of the row (see sums.rs): SQLite itself does not notice a flipped bit in a text.
 
 CREATE TABLE collections (
@@ -81,7 +80,7 @@ CREATE TABLE vectors (
     sum INTEGER AS (row_sum(chunk_id, vector)) STORED
 ) STRICT;
 
--- Chunks that are gone but may still stand in the vector file or the graph.
+-- Chunks that are gone but may still stand in a derived file.
 CREATE TABLE tombstones (
     chunk_id      INTEGER PRIMARY KEY,
     collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
