@@ -163,7 +163,8 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
         && !parts.stop.is_cancelled()
         && let Some(collection) = parts.store.collection(&plan.collection)?
     {
-        refresh(parts, collection).await?;
+        let store = Arc::clone(&parts.store);
+        tokio::task::spawn_blocking(move || refresh(&*store, &collection)).await?;
     }
     let mut summary = run.tally.summary(plan, parts, &lock(&run.spent));
     match lock(&run.halted).take() {
@@ -176,13 +177,10 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
 }
 
 /// Derived files may lag behind, so a failure to make them is worth a warning only.
-async fn refresh(parts: &Parts, collection: Collection) -> anyhow::Result<()> {
-    let store = Arc::clone(&parts.store);
-    let refreshed = tokio::task::spawn_blocking(move || store.refresh(&collection, false)).await?;
-    if let Err(error) = refreshed {
+fn refresh(store: &dyn Store, collection: &Collection) {
+    if let Err(error) = store.refresh(collection, false) {
         tracing::warn!("the index files were not brought up to date ({error:#}); nothing is lost");
     }
-    Ok(())
 }
 
 /// The model of the collection, where it is known before the first document is read: the

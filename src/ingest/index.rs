@@ -16,6 +16,9 @@ use crate::store::{Entry, IndexedChunk};
 /// Chunks handed to the model at once: enough for every core, few enough to report and to stop.
 const BATCH: usize = 16;
 
+/// Chunks stored before they get index files: searches meanwhile look at those without one by one.
+const REFRESH: usize = 4096;
+
 /// Documents with text looked at before the model of a new collection is chosen.
 const FIRST_DOCUMENTS: usize = 8;
 /// Documents without text tell nothing, but do not put the choice off for ever.
@@ -54,8 +57,14 @@ impl Indexer {
         let storing = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || {
+                let mut late = 0;
                 for (fresh, entry) in store_queue {
+                    late += entry.chunks.len();
                     store(&run, &fresh, entry);
+                    if late >= REFRESH {
+                        late = 0;
+                        refresh(&run);
+                    }
                 }
             })?;
         let (mut first, mut telling) = (Vec::new(), 0);
@@ -231,6 +240,15 @@ fn tidy(page: &mut Page) {
     page.text = chunk::normalise(&page.text);
     if page.text.is_empty() && page.verdict == Verdict::Ok {
         page.verdict = Verdict::Empty;
+    }
+}
+
+fn refresh(run: &Run) {
+    let store = &*run.parts.store;
+    match store.collection(&run.plan.collection) {
+        Ok(Some(collection)) => super::refresh(store, &collection),
+        Ok(None) => {}
+        Err(error) => run.halt(Halt::Fatal(error)),
     }
 }
 

@@ -31,17 +31,21 @@ trait Lists {
     fn list(&self, index: usize) -> (&[u32], &[u8]);
 }
 
+/// Places of chunks, and occurrences in each.
+type Pair = (Vec<u32>, Vec<u8>);
+
 /// The lists of chunks just read.
 #[derive(Default)]
 struct Run {
+    /// Id and length of each.
     chunks: Vec<(i64, u32)>,
-    lists: HashMap<Box<str>, (Vec<u32>, Vec<u8>)>,
+    lists: HashMap<Box<str>, Pair>,
 }
 
 /// A run that has ended.
 struct Sorted {
     chunks: Vec<(i64, u32)>,
-    lists: Vec<(Box<str>, (Vec<u32>, Vec<u8>))>,
+    lists: Vec<(Box<str>, Pair)>,
 }
 
 impl Run {
