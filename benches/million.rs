@@ -161,9 +161,11 @@ fn built(folder: &Path, chunks: usize) -> (EmbeddedStore, Collection) {
         });
     }
     let collection = store.collection(&collection.name).unwrap().unwrap();
+    timed("vector and posting files", || {
+        store.refresh(&collection, false).unwrap()
+    });
     if store.collections().unwrap()[0].graph_chunks < chunks as u64 {
-        timed("vector file and graph", || {
-            store.refresh(&collection, true).unwrap();
+        timed("graph", || {
             store.refresh_graph(&collection, 1, true).unwrap()
         });
     }

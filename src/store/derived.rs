@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::mapped::Reach;
-use super::parts::{Chain, Files, Job, Part};
+use super::parts::{Chain, Files, FromDatabase, Job, Part};
 use super::postings::Postings;
 use super::sqlite::{BUSY_TIMEOUT, EmbeddedStore, find_collection};
 use super::vectors::VectorFile;
@@ -17,6 +17,9 @@ use super::{Collection, Refreshed, sums};
 /// A file is made anew when more than this many chunks in it, and a tenth of all, are dead; a graph,
 /// also when they are missing from it.
 pub(super) const LAG: usize = 256;
+
+/// Most chunks of files that are merged unasked: a second's work.
+const MOST_MERGED: usize = 131_072;
 
 impl EmbeddedStore {
     pub(super) fn vectors(&self, collection: &Collection) -> Chain<VectorFile> {
@@ -29,13 +32,13 @@ impl EmbeddedStore {
 
     /// Bytes of the derived files.
     pub(super) fn derived_bytes(&self, uid: &str) -> u64 {
-        self.vector_files.bytes(uid) + self.posting_files.bytes(uid) + self.graph_bytes(uid)
+        self.vector_files.bytes(uid) + self.posting_files.bytes(uid) + self.graph_files.bytes(uid)
     }
 
     pub(super) fn forget_derived(&self, collection: &Collection) {
         self.vector_files.forget(&collection.uid);
         self.posting_files.forget(&collection.uid);
-        self.forget_graph(&collection.uid);
+        self.graph_files.forget(&collection.uid);
     }
 
     /// Compares the checksums of every derived file.
@@ -47,12 +50,13 @@ impl EmbeddedStore {
             let Some(collection) = self.find_collection(&name)? else {
                 continue;
             };
-            let damage = self.vector_files.damage(&collection);
-            if let Some((path, why)) = damage.or_else(|| self.posting_files.damage(&collection)) {
+            let damage = self
+                .vector_files
+                .damage(&collection)
+                .or_else(|| self.posting_files.damage(&collection))
+                .or_else(|| self.graph_files.damage(&collection));
+            if let Some((path, why)) = damage {
                 return Err(why.context(format!("{} cannot be used", path.display())));
-            }
-            if let Some(graph) = self.graph(&collection)? {
-                graph.verify()?;
             }
         }
         Ok(())
@@ -140,12 +144,9 @@ impl EmbeddedStore {
             return Ok(());
         }
         let (vectors, postings) = (self.vectors(collection), self.postings(collection));
-        let graph = self.graph(collection).ok().flatten();
-        let is_held = |chunk: i64| {
-            vectors.holds(chunk)
-                || postings.holds(chunk)
-                || graph.as_ref().is_some_and(|graph| graph.holds(chunk))
-        };
+        let graphs = self.graphs(collection);
+        let is_held =
+            |chunk: i64| vectors.holds(chunk) || postings.holds(chunk) || graphs.holds(chunk);
         self.write(|tx| {
             let mut delete = tx.prepare_cached("DELETE FROM tombstones WHERE chunk_id = ?1")?;
             for chunk in dead.iter().filter(|&&chunk| !is_held(chunk)) {
@@ -167,7 +168,8 @@ fn tombstones(db: &Connection, collection: &Collection) -> anyhow::Result<HashSe
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn paths<P: Part>(files: &Files<P>, collection: &Collection) -> Vec<PathBuf> {
+/// The files of a collection that are in use.
+pub(super) fn paths<P: Part>(files: &Files<P>, collection: &Collection) -> Vec<PathBuf> {
     let chain = files.chain(collection);
     let reaches = chain.parts().iter().map(|part| part.front().reach);
     reaches
@@ -185,7 +187,7 @@ struct Bring<'a> {
 
 impl Bring<'_> {
     /// Makes the files of one kind that are wanted; whether there were any.
-    fn up_to_date<P: Part>(&self, files: &Files<P>) -> anyhow::Result<bool> {
+    fn up_to_date<P: FromDatabase>(&self, files: &Files<P>) -> anyhow::Result<bool> {
         let sql = "SELECT coalesce(max(id), 0) FROM chunks WHERE collection_id = ?1";
         let last: i64 = self
             .db
@@ -212,7 +214,7 @@ impl Bring<'_> {
         }
         let late = self.late(chain.covers())?;
         if late > 0 {
-            let reach = chain.next(last, late);
+            let reach = chain.next(last, late, MOST_MERGED);
             let parts = chain.parts().iter();
             let merged: Vec<Arc<P>> = parts
                 .filter(|part| part.front().reach.after >= reach.after)
@@ -224,7 +226,7 @@ impl Bring<'_> {
         Ok(is_written)
     }
 
-    fn write<P: Part>(
+    fn write<P: FromDatabase>(
         &self,
         files: &Files<P>,
         reach: Reach,

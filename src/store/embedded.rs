@@ -130,7 +130,7 @@ impl Store for EmbeddedStore {
         from: usize,
         force: bool,
     ) -> anyhow::Result<bool> {
-        self.rebuild_graph(&collection.name, from, force)
+        self.rebuild_graphs(&collection.name, from, force)
     }
 
     fn collections(&self) -> anyhow::Result<Vec<CollectionRow>> {

@@ -10,7 +10,6 @@
 mod write;
 
 use std::collections::BinaryHeap;
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -20,14 +19,15 @@ use super::Collection;
 use super::best::Ranked;
 use super::codes::Asked;
 use super::hnsw::{LINKS, LOWEST_LINKS};
-use super::mapped::{self, array, fingerprint};
+use super::mapped::{self, FRONT, Front, array};
+use super::parts::Part;
 
 pub use write::write;
 
-const MAGIC: &[u8; 8] = b"SQLGRF\x00\x01";
-/// Magic, dimension, entry, nodes, generation, covers, nodes of 16 layers, three checksums.
-const HEADER: usize = 8 + 4 + 4 + 8 + 8 + 8 + 4 * MOST_LAYERS + 32 + 32 + 32;
-const SUMS: usize = HEADER - 96;
+const MAGIC: &[u8; 8] = b"SQLGRF\x00\x02";
+/// Magic and front; dimension, entry, nodes; nodes of 16 layers; two checksums.
+const HEADER: usize = FRONT + 4 + 4 + 8 + 4 * MOST_LAYERS + 32 + 32;
+const SUM: usize = HEADER - 64;
 /// Layers above the lowest.
 const MOST_LAYERS: usize = 16;
 /// Where neighbours and the code stand in a node.
@@ -38,41 +38,31 @@ const UPPER: usize = 8 + 4 * LINKS;
 /// A file up to this size is compared with its checksum when it is opened; beyond, by `verify`.
 const CHECKED: usize = 32 << 20;
 
-/// A mapped graph that belongs to a collection's model.
+/// A mapped graph of the vectors of a range of chunks.
 pub struct GraphFile {
     map: Mmap,
+    front: Front,
     dimension: usize,
     nodes: usize,
     entry: u32,
     /// Where each upper layer begins, and its nodes.
     upper: Vec<(usize, usize)>,
-    /// The header's checksum, which tells two files apart.
-    pub seal: [u8; 32],
-    /// Chunks up to this id are in the graph, or were gone when it was built.
-    pub covers: i64,
 }
 
-impl GraphFile {
-    /// Maps the file at `path`; `None` if there is none.
-    ///
-    /// # Errors
-    /// When the file is damaged, or belongs to another model or a later database.
-    pub fn open(path: &Path, collection: &Collection) -> anyhow::Result<Option<Self>> {
-        let Some((map, seal)) = mapped::open(path, MAGIC, HEADER)? else {
+impl Part for GraphFile {
+    const FOLDER: &'static str = "graphs";
+    const KIND: &'static str = "HNSW graph";
+
+    fn open(path: &Path, collection: &Collection) -> anyhow::Result<Option<Self>> {
+        let Some((map, front)) = mapped::open_part(path, MAGIC, HEADER, collection)? else {
             return Ok(None);
         };
-        let head = &map[..HEADER];
-        let dimension = u32::from_le_bytes(array(head, 8)) as usize;
-        let nodes = u64::from_le_bytes(array(head, 16)) as usize;
+        let number = |at| u32::from_le_bytes(array(&map, FRONT + at));
+        let dimension = number(0) as usize;
+        let nodes = u64::from_le_bytes(array(&map, FRONT + 8)) as usize;
         ensure!(
-            head[SUMS..SUMS + 32] == *fingerprint(collection).as_bytes()
-                && dimension == collection.model.dimension,
-            "it was made with another model"
-        );
-        let generation = i64::from_le_bytes(array(head, 24));
-        ensure!(
-            generation <= collection.generation,
-            "it is newer than the database"
+            dimension == collection.model.dimension,
+            "its vectors have another length"
         );
         let size = nodes.checked_mul(node_size(dimension));
         let mut end = size
@@ -80,7 +70,7 @@ impl GraphFile {
             .context("it is too large")?;
         let mut upper = Vec::new();
         for layer in 0..MOST_LAYERS {
-            let count = u32::from_le_bytes(array(head, 40 + 4 * layer)) as usize;
+            let count = number(16 + 4 * layer) as usize;
             if count > 0 {
                 upper.push((end, count));
                 end += count * UPPER;
@@ -90,10 +80,9 @@ impl GraphFile {
         let opened = Self {
             dimension,
             nodes,
-            entry: u32::from_le_bytes(array(head, 12)),
+            entry: number(4),
             upper,
-            seal,
-            covers: i64::from_le_bytes(array(head, 32)),
+            front,
             map,
         };
         if opened.map.len() <= CHECKED {
@@ -102,28 +91,19 @@ impl GraphFile {
         Ok(Some(opened))
     }
 
-    /// The seal of the file at `path`, without opening it whole.
-    pub fn seal_of(path: &Path) -> Option<[u8; 32]> {
+    fn seal_of(path: &Path) -> Option<[u8; 32]> {
         mapped::seal(path, MAGIC, HEADER)
     }
 
-    /// Compares the checksum of what is behind the header.
-    pub fn verify(&self) -> anyhow::Result<()> {
-        let hash = blake3::hash(&self.map[HEADER..]);
-        ensure!(
-            *hash.as_bytes() == self.map[SUMS + 32..SUMS + 64],
-            "its nodes are damaged"
-        );
-        Ok(())
+    fn front(&self) -> &Front {
+        &self.front
     }
 
-    /// Number of nodes.
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.nodes
     }
 
-    /// Whether `chunk` has a node.
-    pub fn holds(&self, chunk: i64) -> bool {
+    fn holds(&self, chunk: i64) -> bool {
         let (mut low, mut high) = (0, self.nodes as u32);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -135,6 +115,17 @@ impl GraphFile {
         (low as usize) < self.nodes && self.chunk(low) == chunk
     }
 
+    fn verify(&self) -> anyhow::Result<()> {
+        let hash = blake3::hash(&self.map[HEADER..]);
+        ensure!(
+            *hash.as_bytes() == self.map[SUM..SUM + 32],
+            "its nodes are damaged"
+        );
+        Ok(())
+    }
+}
+
+impl GraphFile {
     /// About the `ef` nearest chunks among those `wanted`, best first. More trade time for recall.
     pub fn search(&self, query: &[f32], ef: usize, wanted: &dyn Fn(i64) -> bool) -> Vec<i64> {
         if self.nodes == 0 || ef == 0 {
@@ -258,13 +249,6 @@ impl GraphFile {
     }
 }
 
-/// The number of nodes a graph file says it has; `None` if it is none.
-pub fn nodes(path: &Path) -> Option<u64> {
-    let mut head = [0; 24];
-    std::io::Read::read_exact(&mut File::open(path).ok()?, &mut head).ok()?;
-    (head[..8] == *MAGIC).then(|| u64::from_le_bytes(array(&head, 16)))
-}
-
 fn node_size(dimension: usize) -> usize {
     (CODE + dimension).next_multiple_of(16)
 }
@@ -330,9 +314,13 @@ mod tests {
         }
         let chain: Chain<VectorFile> = files.chain(&collection());
         let graph = folder.join("x.graph");
-        let rows = chain.rows();
+        let reach = Reach {
+            after: 0,
+            to: chain.covers(),
+        };
+        let rows = chain.rows(reach);
         let layers = build(rows.len(), |index| rows.code(index)).unwrap();
-        write(&graph, &collection(), &chain, &layers).unwrap();
+        write(&graph, &collection(), reach, &rows, &layers).unwrap();
         graph
     }
 
@@ -349,7 +337,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let graph = GraphFile::open(&written(dir.path(), &all), &collection());
         let graph = graph.unwrap().unwrap();
-        assert_eq!((graph.len(), graph.covers), (4000, 4000));
+        assert_eq!((graph.len(), graph.front().reach.to), (4000, 4000));
         assert!(graph.holds(1) && graph.holds(4000) && !graph.holds(4001));
         for wanted in [&|_: i64| true, &|id: i64| id % 10 != 3] as [&dyn Fn(i64) -> bool; 2] {
             let queries = unit_vectors(100, 99);

@@ -13,8 +13,6 @@ use rusqlite::Connection;
 use super::Collection;
 use super::mapped::{Front, Reach};
 
-/// Most chunks of files that are merged unasked: a second's work.
-const MOST_MERGED: usize = 131_072;
 /// How often the folder is read again, when another process merges files meanwhile.
 const TRIES: usize = 3;
 
@@ -38,12 +36,16 @@ pub trait Part: Sized {
     fn holds(&self, chunk: i64) -> bool;
     /// Compares the checksum of what opening does not read.
     fn verify(&self) -> anyhow::Result<()>;
-    /// Writes the file of the chunks within `reach` to `path`, from a snapshot of the database. `parts`
-    /// hold some of them already, from the first on; `dead` are those that are gone.
+}
+
+/// A kind of file that is made from the database.
+pub trait FromDatabase: Part {
+    /// Writes a file, durably.
     fn write(job: &Job<'_, Self>) -> anyhow::Result<()>;
 }
 
-/// What to write.
+/// The file of the chunks within `reach` that is to be at `path`, from a snapshot of the database.
+/// `parts` hold some of them already, from the first on; `dead` are those that are gone.
 pub struct Job<'a, P> {
     pub path: &'a Path,
     pub db: &'a Connection,
@@ -85,12 +87,6 @@ impl<P: Part> Chain<P> {
         self.0.last().map_or(0, |part| part.front().reach.to)
     }
 
-    /// The database's generation when the latest of the files was made.
-    pub fn generation(&self) -> i64 {
-        let generations = self.0.iter().map(|part| part.front().generation);
-        generations.max().unwrap_or(0)
-    }
-
     /// The file whose range `chunk` is in.
     pub fn part_of(&self, chunk: i64) -> Option<&Arc<P>> {
         let index = self.0.partition_point(|part| part.front().reach.to < chunk);
@@ -102,11 +98,11 @@ impl<P: Part> Chain<P> {
     }
 
     /// The range to write when `late` chunks up to `last` are in no file: theirs, and before it those of
-    /// files that are not more than twice as large as what comes behind them.
-    pub fn next(&self, last: i64, late: usize) -> Reach {
+    /// files that are not more than twice as large as what comes behind them, `most` chunks in all.
+    pub fn next(&self, last: i64, late: usize, most: usize) -> Reach {
         let (mut after, mut size) = (self.covers(), late);
         for part in self.0.iter().rev() {
-            if part.len() > 2 * size || part.len() + size > MOST_MERGED {
+            if part.len() > 2 * size || part.len() + size > most {
                 break;
             }
             size += part.len();
@@ -122,6 +118,10 @@ impl<P: Part> Files<P> {
             folder: data_dir.join(P::FOLDER),
             open: Mutex::default(),
         }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The file of a range of the collection `uid`.

@@ -21,7 +21,7 @@ use memmap2::Mmap;
 
 use super::Collection;
 use super::mapped::{self, FRONT, Front, array};
-use super::parts::{Job, Part};
+use super::parts::{FromDatabase, Job, Part};
 
 pub use build::counted;
 pub use search::Asked;
@@ -124,7 +124,9 @@ impl Part for Postings {
         );
         Ok(())
     }
+}
 
+impl FromDatabase for Postings {
     fn write(job: &Job<'_, Self>) -> anyhow::Result<()> {
         build::write(job)
     }

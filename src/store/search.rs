@@ -1,7 +1,6 @@
 //! The semantic arm of retrieval in the embedded store, filters, and the texts of what was found.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
@@ -27,7 +26,7 @@ struct Scope<'a> {
 }
 
 /// How many candidates the graph looks at; recall@10 is tested in `graph_file.rs`.
-const EF_SEARCH: usize = 128;
+const EF_SEARCH: usize = 256;
 
 impl EmbeddedStore {
     pub(super) fn cosine(
@@ -47,20 +46,20 @@ impl EmbeddedStore {
         };
         let files = self.vectors(collection);
         if !files.is_empty() {
-            let graph = match index {
-                IndexChoice::Exact => None,
-                _ if !filter.is_empty() => None,
-                // There is one only where the collection is large enough for it to pay.
-                IndexChoice::Auto | IndexChoice::Hnsw => self.graph_or_warn(collection),
+            let graphs = match index {
+                IndexChoice::Exact => Chain::empty(),
+                _ if !filter.is_empty() => Chain::empty(),
+                // There are some only where the collection is large enough for them to pay.
+                IndexChoice::Auto | IndexChoice::Hnsw => self.graphs(collection),
             };
-            let best = match &graph {
-                Some(graph) => self.score_by_graph(&scope, &files, graph, depth.few)?,
-                None => self.score_by_files(&scope, &files, depth.many)?,
+            let best = match graphs.is_empty() {
+                false => self.score_by_graphs(&scope, &files, &graphs, depth.few)?,
+                true => self.score_by_files(&scope, &files, depth.many)?,
             };
             if !best.is_impossible() {
                 return Ok(Nearest {
                     scored: best.into_sorted(),
-                    by_graph: graph.is_some(),
+                    by_graph: !graphs.is_empty(),
                 });
             }
             tracing::warn!(
@@ -102,30 +101,23 @@ impl EmbeddedStore {
         Ok(best)
     }
 
-    /// Scores what the graph finds, and what came after it.
-    fn score_by_graph(
+    /// Scores what the graphs find, and what came after them.
+    fn score_by_graphs(
         &self,
         scope: &Scope<'_>,
         files: &Chain<VectorFile>,
-        graph: &GraphFile,
+        graphs: &Chain<GraphFile>,
         k: usize,
     ) -> anyhow::Result<Best> {
         let mut best = Best::new(k);
         let alive = |chunk: i64| !scope.dead.contains(&chunk);
-        let found = graph.search(scope.query, EF_SEARCH.max(2 * k), &alive);
-        files.score(scope.query, &found, &mut best);
-        files.scan(scope.query, graph.covers, &alive, &mut best);
+        for graph in graphs.parts() {
+            let found = graph.search(scope.query, EF_SEARCH.max(2 * k), &alive);
+            files.score(scope.query, &found, &mut best);
+        }
+        files.scan(scope.query, graphs.covers(), &alive, &mut best);
         self.score_late(scope, files.covers(), &mut best)?;
         Ok(best)
-    }
-
-    fn graph_or_warn(&self, collection: &Collection) -> Option<Arc<GraphFile>> {
-        self.graph(collection).unwrap_or_else(|error| {
-            tracing::warn!(
-                "the HNSW graph is not used ({error:#}); `squall optimize` makes it anew"
-            );
-            None
-        })
     }
 
     /// Chunk ids that pass a filter, ascending.

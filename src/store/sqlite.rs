@@ -1,8 +1,7 @@
 //! The embedded store: one SQLite file (WAL) and, beside it, files that can be rebuilt from it.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -39,8 +38,7 @@ pub struct EmbeddedStore {
     connection: Mutex<Connection>,
     pub(super) vector_files: Files<VectorFile>,
     pub(super) posting_files: Files<Postings>,
-    /// Open graphs by collection, so that a server maps them once.
-    pub(super) graphs: Mutex<HashMap<i64, Arc<GraphFile>>>,
+    pub(super) graph_files: Files<GraphFile>,
 }
 
 impl EmbeddedStore {
@@ -168,7 +166,7 @@ impl EmbeddedStore {
             connection: Mutex::new(connection),
             vector_files: Files::new(data_dir),
             posting_files: Files::new(data_dir),
-            graphs: Mutex::default(),
+            graph_files: Files::new(data_dir),
         }
     }
 

@@ -36,7 +36,8 @@ impl EmbeddedStore {
         };
         for (uid, row) in &mut rows {
             row.bytes += self.derived_bytes(uid);
-            row.graph_chunks = self.graph_chunks(uid);
+            let collection = self.find_collection(&row.collection).ok().flatten();
+            row.graph_chunks = collection.map_or(0, |found| self.graphs(&found).len() as u64);
         }
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }

@@ -21,8 +21,8 @@ use rayon::prelude::*;
 use super::Collection;
 use super::best::{Best, dot};
 use super::codes::Asked;
-use super::mapped::{self, FRONT, Front, array};
-use super::parts::{Chain, Job, Part};
+use super::mapped::{self, FRONT, Front, Reach, array};
+use super::parts::{Chain, FromDatabase, Job, Part};
 use layout::Layout;
 
 const MAGIC: &[u8; 8] = b"SQLVEC\x00\x04";
@@ -87,7 +87,9 @@ impl Part for VectorFile {
         );
         Ok(())
     }
+}
 
+impl FromDatabase for VectorFile {
     fn write(job: &Job<'_, Self>) -> anyhow::Result<()> {
         write::write(job)
     }
@@ -223,17 +225,14 @@ impl Chain<VectorFile> {
         }
     }
 
-    /// Number of vectors of chunks beyond `after`.
-    pub fn count_after(&self, after: i64) -> usize {
-        let counts = self
-            .parts()
-            .iter()
-            .map(|file| file.len() - file.first_after(after));
+    /// Number of vectors of chunks up to and with `chunk`.
+    fn count_to(&self, chunk: i64) -> usize {
+        let counts = self.parts().iter().map(|file| file.first_after(chunk));
         counts.sum()
     }
 
-    /// Chunk, code and step of every vector, in order.
-    pub fn rows(&self) -> Rows<'_> {
+    /// The vectors of the chunks within `reach`, in order.
+    pub fn rows(&self, reach: Reach) -> Rows<'_> {
         let sizes = self.parts().iter().scan(0, |end, file| {
             *end += file.len();
             Some(*end)
@@ -241,23 +240,29 @@ impl Chain<VectorFile> {
         Rows {
             files: self.parts(),
             ends: sizes.collect(),
+            first: self.count_to(reach.after),
+            end: self.count_to(reach.to),
         }
     }
 }
 
-/// The vectors of all files, numbered from 0.
+/// Vectors that may be in several files, numbered from 0.
 pub struct Rows<'f> {
     files: &'f [Arc<VectorFile>],
     /// Vectors up to the end of each file.
     ends: Vec<usize>,
+    /// The first of those meant among all, and the first behind them.
+    first: usize,
+    end: usize,
 }
 
 impl<'f> Rows<'f> {
     pub fn len(&self) -> usize {
-        self.ends.last().copied().unwrap_or(0)
+        self.end - self.first
     }
 
     fn place(&self, index: usize) -> (&'f VectorFile, usize) {
+        let index = self.first + index;
         let number = self.ends.partition_point(|&end| end <= index);
         let before = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         (&self.files[number], index - before)
@@ -282,7 +287,6 @@ pub mod testing {
     use rusqlite::{Connection, params};
 
     use super::*;
-    use crate::store::mapped::Reach;
 
     /// Writes a file of `rows`, from a database that also has another collection's vector and one beyond
     /// `reach`.
@@ -328,7 +332,6 @@ mod tests {
 
     use super::*;
     use crate::store::ModelIdentity;
-    use crate::store::mapped::Reach;
 
     fn collection() -> Collection {
         Collection {

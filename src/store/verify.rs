@@ -67,7 +67,7 @@ impl EmbeddedStore {
                 "posting files",
                 self.each(Self::check_postings),
             ));
-            findings.push(Finding::of("graphs", self.each(Self::check_graph)));
+            findings.push(Finding::of("graphs", self.each(Self::check_graphs)));
         }
         findings
     }
@@ -173,14 +173,10 @@ impl EmbeddedStore {
         Ok(Vec::new())
     }
 
-    fn check_graph(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
-        let graph = self.graph(collection);
-        Ok(
-            match graph.and_then(|graph| graph.map_or(Ok(()), |graph| graph.verify())) {
-                Ok(()) => Vec::new(),
-                Err(error) => vec![format!("'{}': {error:#}", collection.name)],
-            },
-        )
+    fn check_graphs(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
+        let damage = self.graph_files.damage(collection);
+        let said = damage.map(|(path, why)| format!("{}: {why:#}", path.display()));
+        Ok(said.into_iter().collect())
     }
 }
 
