@@ -73,7 +73,7 @@ pub enum Command {
     Remove(Remove),
     /// Answer over HTTP
     Serve(Serve),
-    /// Rebuild the vector file and the HNSW graph now
+    /// Make the index files and the HNSW graph anew now
     Optimize(Optimize),
     /// Make a collection anew with another model (--model), from the pages it holds
     Reembed(Reembed),

@@ -86,11 +86,14 @@ impl Indexer {
             let (first, queue) = &mut *waiting;
             first.next().or_else(|| queue.blocking_recv())
         };
-        std::thread::scope(|scope| {
+        std::thread::scope(|scope| -> anyhow::Result<()> {
             for _ in 0..workers {
-                scope.spawn(|| self.work(&next, &to_store));
+                std::thread::Builder::new()
+                    .name("embed".into())
+                    .spawn_scoped(scope, || self.work(&next, &to_store))?;
             }
-        });
+            Ok(())
+        })?;
         drop(to_store);
         storing
             .join()

@@ -189,7 +189,7 @@ impl EmbeddedStore {
         done
     }
 
-    /// Drops rows whose parents were not found, and makes each collection's full text table.
+    /// Drops rows whose parents were not found.
     /// Documents that are not whole are left to the rest of the repair.
     fn settle_salvaged(&self) -> anyhow::Result<()> {
         self.unchecked(|db| {
