@@ -10,7 +10,7 @@ use crate::ledger::Retry;
 use crate::parse::Parser;
 use crate::parse::local::{Limits, LocalParser};
 use crate::parse::storm::{Client, Options, RetryPolicy, StormParser};
-use crate::settings::{ParserChoice, Settings};
+use crate::settings::{DeviceChoice, ParserChoice, Settings};
 use crate::store::EmbeddedStore;
 use crate::usage;
 
@@ -20,7 +20,16 @@ const STORM_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The encoders at hand, and the one the settings name.
 pub fn models(settings: &Settings) -> anyhow::Result<Models> {
-    Models::new(&settings.model)
+    Models::new(&settings.model, settings.device)
+}
+
+/// The same for a question or two, which are answered before a graphics processor is ready.
+pub fn models_to_ask(settings: &Settings) -> anyhow::Result<Models> {
+    let device = match settings.device {
+        DeviceChoice::Auto => DeviceChoice::Cpu,
+        asked => asked,
+    };
+    Models::new(&settings.model, device)
 }
 
 /// The parsers the settings name.

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::ledger::Retry;
-use crate::settings::{IndexChoice, Mode, ParserChoice, StormApi};
+use crate::settings::{DeviceChoice, IndexChoice, Mode, ParserChoice, StormApi};
 
 /// Turn a folder of documents into cited answers.
 #[derive(Debug, Parser)]
@@ -49,6 +49,14 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub model: Option<String>,
+    /// Where the encoder runs [default: auto]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DEVICE",
+        help_heading = "Global options"
+    )]
+    pub device: Option<DeviceChoice>,
     /// Print JSON: one object, or one a line where there are several
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,

@@ -3,6 +3,7 @@
 
 mod bert;
 mod builtin;
+mod device;
 mod encoder;
 mod folder;
 mod kernel;
@@ -38,6 +39,8 @@ pub trait Embedder: Send + Sync {
     fn max_tokens(&self) -> usize;
     /// Whether the model was trained on text in the script of `text`.
     fn understands(&self, text: &str) -> bool;
+    /// Texts to embed at once.
+    fn at_once(&self) -> usize;
     /// Tokens of `text`, special tokens not counted.
     fn count_tokens(&self, text: &str) -> usize;
     /// One L2-normalised vector of [`Embedder::dimension`] numbers for each text.

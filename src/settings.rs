@@ -55,6 +55,21 @@ pub enum IndexChoice {
     Hnsw,
 }
 
+/// Where the encoder runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// A graphics processor if squall was built for one and finds it, but for single questions
+    #[default]
+    Auto,
+    /// This machine's processor
+    Cpu,
+    /// NVIDIA
+    Cuda,
+    /// Apple
+    Metal,
+}
+
 /// Which arms of retrieval look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -93,6 +108,7 @@ pub struct Layer {
     pub data_dir: Option<PathBuf>,
     pub collection: Option<String>,
     pub model: Option<String>,
+    pub device: Option<DeviceChoice>,
     pub parser: Option<ParserChoice>,
     pub escalate: Option<bool>,
     pub parser_memory: Option<String>,
@@ -125,6 +141,7 @@ impl Layer {
             data_dir,
             collection,
             model,
+            device,
             parser,
             escalate,
             parser_memory,
@@ -157,6 +174,7 @@ pub struct Settings {
     pub collection: String,
     /// `auto`, `minilm`, `multilingual`, or a folder in Hugging Face layout.
     pub model: String,
+    pub device: DeviceChoice,
     pub parser: ParserChoice,
     /// With [`ParserChoice::Auto`]: whether what is read badly here may go to Storm.
     pub escalate: bool,
@@ -255,6 +273,7 @@ impl Settings {
             data_dir,
             collection: named(layer.collection.unwrap_or_else(|| "default".into()))?,
             model: layer.model.unwrap_or_else(|| "auto".into()),
+            device: layer.device.unwrap_or_default(),
             parser,
             escalate: parser == ParserChoice::Auto && layer.escalate.unwrap_or(false),
             parser_memory: parser_memory(layer.parser_memory)?,

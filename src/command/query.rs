@@ -19,7 +19,7 @@ pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::
         check_question(&args.question)?;
     }
     let store = app::existing_store(settings)?;
-    let models = app::models(settings)?;
+    let models = app::models_to_ask(settings)?;
     let filter = filter(&args.scope)?;
     let opened = begun.elapsed();
     // Looked up for every question: a collection may be made anew while a stream is answered.

@@ -87,7 +87,10 @@ impl Source for &'static Builtin {
         (self.tokenizer)()
     }
 
-    fn model(&self) -> anyhow::Result<Model> {
+    fn model(&self, device: &Device) -> anyhow::Result<Model> {
+        if !device.is_cpu() {
+            return on_gpu(self, device);
+        }
         let file = Tensors::new(self.weights)?;
         let layers = (0..self.layers).map(|layer| file.layer(layer));
         Ok(Model::Packed(Encoder {
@@ -103,6 +106,17 @@ impl Source for &'static Builtin {
             layers: layers.collect::<anyhow::Result<_>>()?,
         }))
     }
+}
+
+/// Graphics processors run what the reference runs. The files it reads are in no other executable.
+#[cfg(any(feature = "cuda", feature = "metal"))]
+fn on_gpu(model: &'static Builtin, device: &Device) -> anyhow::Result<Model> {
+    Reference(model).model(device)
+}
+
+#[cfg(not(any(feature = "cuda", feature = "metal")))]
+fn on_gpu(_: &'static Builtin, device: &Device) -> anyhow::Result<Model> {
+    anyhow::bail!("this squall was not built for {device:?}")
 }
 
 /// A built-in model as candle runs it in f32, to compare with.
@@ -130,7 +144,7 @@ impl Source for Reference {
     }
 
     /// Both are BERT models of 384 dimensions, as their config.json says.
-    fn model(&self) -> anyhow::Result<Model> {
+    fn model(&self, device: &Device) -> anyhow::Result<Model> {
         let config: Config = serde_json::from_value(serde_json::json!({
             "vocab_size": self.0.words, "hidden_size": 384, "num_hidden_layers": self.0.layers,
             "num_attention_heads": HEADS, "intermediate_size": 1536, "hidden_act": "gelu",
@@ -148,10 +162,10 @@ impl Source for Reference {
                     1 => vec![rows],
                     _ => vec![rows, values.len() / rows],
                 };
-                tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
+                tensors.insert(name, Tensor::from_vec(values, shape, device)?);
             }
         }
-        let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let weights = VarBuilder::from_tensors(tensors, DType::F32, device);
         Ok(Model::Candle(Box::new(BertModel::load(weights, &config)?)))
     }
 }

@@ -152,13 +152,13 @@ impl Source for ModelFolder {
         Tokenizer::wordpiece(&vocabulary, config.do_lower_case.unwrap_or(true))
     }
 
-    fn model(&self) -> anyhow::Result<Model> {
+    fn model(&self, device: &Device) -> anyhow::Result<Model> {
         let config: Config = required(&self.folder, "config.json")?;
         let path = self.folder.join("model.safetensors");
-        let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
+        let tensors = candle_core::safetensors::load(&path, device)
             .map_err(|error| usage!("cannot load {}: {error}", path.display()))?;
         let prefixed = tensors.contains_key("bert.embeddings.word_embeddings.weight");
-        let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let weights = VarBuilder::from_tensors(tensors, DType::F32, device);
         let weights = match prefixed {
             true => weights.pp("bert"),
             false => weights,

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Embedder, from_folder, minilm, multilingual};
+use super::{Embedder, device, from_folder, minilm, multilingual};
+use crate::settings::DeviceChoice;
 use crate::text::cjk_share;
 
 /// Share of Korean, Chinese or Japanese letters from which a document needs the multilingual model:
@@ -21,14 +22,18 @@ impl Models {
     /// `auto`, `minilm`, `multilingual`, or a folder in Hugging Face layout. Nothing is loaded yet.
     ///
     /// # Errors
-    /// A folder that is no model.
-    pub fn new(choice: &str) -> anyhow::Result<Self> {
-        let builtin: [Arc<dyn Embedder>; 2] = [Arc::new(minilm()), Arc::new(multilingual())];
+    /// A folder that is no model, and a device this program was not built for.
+    pub fn new(choice: &str, device: DeviceChoice) -> anyhow::Result<Self> {
+        device::check(device)?;
+        let builtin: [Arc<dyn Embedder>; 2] = [
+            Arc::new(minilm().on(device)),
+            Arc::new(multilingual().on(device)),
+        ];
         let asked: Option<Arc<dyn Embedder>> = match choice {
             "auto" => None,
             "minilm" => Some(Arc::clone(&builtin[0])),
             "multilingual" => Some(Arc::clone(&builtin[1])),
-            folder => Some(Arc::new(from_folder(Path::new(folder))?)),
+            folder => Some(Arc::new(from_folder(Path::new(folder))?.on(device))),
         };
         Ok(Self { asked, builtin })
     }
@@ -78,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_script_of_the_first_documents_decides() {
-        let models = Models::new("auto").unwrap();
+        let models = Models::new("auto", DeviceChoice::Cpu).unwrap();
         let chosen = |texts: &[&str]| models.choose(texts.iter().copied()).0.name().to_owned();
         assert_eq!(chosen(&["The budget was approved."]), "minilm");
         assert_eq!(chosen(&["The budget.", "예산을 승인했다."]), "multilingual");
@@ -89,7 +94,7 @@ mod tests {
             "minilm"
         );
         assert_eq!(chosen(&[]), "minilm");
-        let asked = Models::new("minilm").unwrap();
+        let asked = Models::new("minilm", DeviceChoice::Cpu).unwrap();
         assert_eq!(asked.choose(["예산"]).0.name(), "minilm");
         assert_eq!(asked.all().len(), 2);
     }

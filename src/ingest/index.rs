@@ -13,9 +13,6 @@ use crate::embed::{Embedder, Role};
 use crate::parse::Parser;
 use crate::store::{Entry, IndexedChunk};
 
-/// Chunks handed to the model at once: enough for every core, few enough to report and to stop.
-const BATCH: usize = 16;
-
 /// Chunks stored before they get index files: searches meanwhile look at those without one by one.
 const REFRESH: usize = 4096;
 
@@ -224,7 +221,7 @@ pub fn index_pages(
         vector,
     };
     let mut indexed = Vec::with_capacity(total + by_words.len());
-    for batch in chunks.chunks(BATCH) {
+    for batch in chunks.chunks(embedder.at_once()) {
         if stop.is_cancelled() {
             return Ok(None);
         }

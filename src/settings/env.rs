@@ -19,6 +19,7 @@ pub(super) fn environment(env: &HashMap<String, String>) -> anyhow::Result<Layer
         data_dir: first(env, &["SQUALL_DATA_DIR"]).map(PathBuf::from),
         collection: first(env, &["SQUALL_COLLECTION"]).map(str::to_owned),
         model: first(env, &["SQUALL_MODEL"]).map(str::to_owned),
+        device: choice(env, "SQUALL_DEVICE")?,
         mode: choice(env, "SQUALL_MODE")?,
         parser: choice(env, "SQUALL_PARSER")?,
         language: first(env, &ENV_LANGUAGE).map(str::to_owned),

@@ -8,6 +8,7 @@ pub(super) fn flags(global: &Global, command: &Command) -> Layer {
     let base = Layer {
         data_dir: global.data_dir.clone(),
         model: global.model.clone(),
+        device: global.device,
         ..Layer::default()
     };
     match command {
