@@ -177,9 +177,12 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
 }
 
 /// Derived files may lag behind, so a failure to make them is worth a warning only.
-fn refresh(store: &dyn Store, collection: &Collection) {
+pub fn refresh(store: &dyn Store, collection: &Collection) {
     if let Err(error) = store.refresh(collection, false) {
-        tracing::warn!("the index files were not brought up to date ({error:#}); nothing is lost");
+        tracing::warn!(
+            "the index files were not brought up to date ({error:#}); nothing is lost, and \
+             `squall optimize` makes them anew"
+        );
     }
 }
 

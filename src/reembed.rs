@@ -67,6 +67,7 @@ pub fn reembed(
             report.chunks += embed(store, &old, &new, row, &*embedder, stop)?;
         }
         heard(documents.len(), documents.len());
+        store.refresh(&new, false)?;
         // A server may have noted another path meanwhile; what is done is not done again.
         if store.replace_collection(&old, &new)? {
             return Ok(report);

@@ -209,7 +209,7 @@ pub struct Refreshed {
     pub vectors_rebuilt: bool,
     pub postings_rebuilt: bool,
     pub graph_rebuilt: bool,
-    /// Chunks with a vector.
+    /// Chunks in the index files.
     pub chunks: u64,
 }
 

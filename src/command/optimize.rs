@@ -10,7 +10,7 @@ use crate::store::Store;
 
 pub fn run(args: cli::Optimize, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     app::must_exist(settings)?;
-    let _turn = ingest::lock(settings)?;
+    let turn = ingest::lock(settings)?;
     let store = app::existing_store(settings)?;
     let mut collections = Vec::new();
     for row in store.collections()? {
@@ -22,13 +22,18 @@ pub fn run(args: cli::Optimize, settings: &Settings, printer: &Printer) -> anyho
             continue;
         }
         if let Some(collection) = store.collection(&row.collection)? {
-            let mut refreshed = store.refresh(&collection, true)?;
-            let from = settings.hnsw_min_chunks;
-            refreshed.graph_rebuilt = store.refresh_graph(&collection, from, true)?;
             collections.push(OptimizeReport {
                 collection: row.collection,
-                refreshed,
+                refreshed: store.refresh(&collection, true)?,
             });
+        }
+    }
+    // Graphs take a while, and need no writer to wait.
+    drop(turn);
+    for report in &mut collections {
+        if let Some(collection) = store.collection(&report.collection)? {
+            let from = settings.hnsw_min_chunks;
+            report.refreshed.graph_rebuilt = store.refresh_graph(&collection, from, true)?;
         }
     }
     if let Some(only) = args.collection.filter(|_| collections.is_empty()) {

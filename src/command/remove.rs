@@ -57,6 +57,9 @@ pub fn run(args: cli::Remove, settings: &Settings, printer: &Printer) -> anyhow:
             }
             false => {
                 store.remove(collection, &paths)?;
+                if let Some(collection) = store.collection(collection)? {
+                    crate::ingest::refresh(&*store, &collection);
+                }
             }
         }
     }

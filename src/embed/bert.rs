@@ -4,7 +4,7 @@
 //! from a folder run on candle: on CPUs one text at a time on every core, as there larger batches only
 //! add padding; on graphics processors, as the built-in ones there, in large padded batches.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
 use candle_transformers::models::bert::BertModel;
@@ -20,7 +20,7 @@ use crate::settings::DeviceChoice;
 /// give every core a batch.
 const BATCH_TOKENS: usize = 256;
 /// The same with padding on a graphics processor, where only large products pay.
-const GPU_TOKENS: usize = 32_768;
+const GPU_TOKENS: usize = 16_384;
 /// Texts to ask for at once: enough for every core, few enough to report and to stop; on a graphics
 /// processor, enough to fill it.
 const AT_ONCE: usize = 16;
@@ -69,6 +69,7 @@ pub enum Model {
 pub struct BertEmbedder {
     source: Box<dyn Source>,
     device: DeviceChoice,
+    turn: Mutex<()>,
     tokenizer: OnceLock<Result<Tokenizer, String>>,
     model: OnceLock<Result<Model, String>>,
 }
@@ -79,6 +80,7 @@ impl BertEmbedder {
         Self {
             source,
             device: DeviceChoice::Cpu,
+            turn: Mutex::default(),
             tokenizer: OnceLock::new(),
             model: OnceLock::new(),
         }
@@ -137,6 +139,8 @@ impl BertEmbedder {
             let one = |ids: &Vec<u32>| Ok(self.padded(model, &[ids])?.remove(0));
             return ids.par_iter().map(one).collect();
         }
+        // There is one processor, and its memory is for one batch.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|&index| ids[index].len());
         let mut vectors = vec![Vec::new(); ids.len()];

@@ -58,7 +58,7 @@ impl Indexer {
                 for (fresh, entry) in store_queue {
                     late += entry.chunks.len();
                     store(&run, &fresh, entry);
-                    if late >= REFRESH {
+                    if late >= REFRESH && !run.parts.stop.is_cancelled() {
                         late = 0;
                         refresh(&run);
                     }

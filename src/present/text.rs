@@ -194,7 +194,7 @@ fn optimized(row: &OptimizeReport, out: &mut dyn Write) -> Result<()> {
     };
     writeln!(
         out,
-        "{}: {} in the index files, {graph}",
+        "{}: index files of {}, {graph}",
         row.collection,
         count(row.refreshed.chunks, "chunk")
     )

@@ -285,6 +285,17 @@ fn results_are_the_same_before_and_after_refresh(store: &dyn Store) {
             ["t0", "late", "t2"]
         );
     }
+    // What reached further than the chunks do now is gone with them.
+    store.remove("c", &["/r/new".into()]).unwrap();
+    store.refresh(&collection, true).unwrap();
+    assert!(store.refresh_graph(&collection, 10, true).unwrap());
+    store.refresh(&collection, false).unwrap();
+    assert_eq!(store.collections().unwrap()[0].graph_chunks, 39);
+    let frequencies = store.frequencies(&collection, &["late".into()]).unwrap();
+    assert_eq!((frequencies.chunks, frequencies.with[0]), (39, 0));
+    store
+        .put(&entry("/r/new", "hn", &[("late", [1.0, 0.01])]))
+        .unwrap();
     // Dead chunks that only an older graph still holds take nobody's place.
     for i in 3..23 {
         store.remove("c", &[format!("/r/{i}")]).unwrap();

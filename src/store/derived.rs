@@ -1,33 +1,53 @@
 //! The derived files of a collection: when they are made anew, which dead chunks they may still hold.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 
 use anyhow::Context as _;
 use rusqlite::{Connection, OpenFlags, params};
 
+use super::graph_file::GraphFile;
 use super::mapped::Reach;
 use super::parts::{Chain, Files, FromDatabase, Job, Part};
 use super::postings::Postings;
-use super::sqlite::{BUSY_TIMEOUT, EmbeddedStore, find_collection};
+use super::sqlite::{BUSY_TIMEOUT, Dead, EmbeddedStore, find_collection};
 use super::vectors::VectorFile;
 use super::{Collection, Refreshed, sums};
-
-/// A file is made anew when more than this many chunks in it, and a tenth of all, are dead; a graph,
-/// also when they are missing from it.
-pub(super) const LAG: usize = 256;
 
 /// Most chunks of files that are merged unasked: a second's work.
 const MOST_MERGED: usize = 131_072;
 
 impl EmbeddedStore {
     pub(super) fn vectors(&self, collection: &Collection) -> Chain<VectorFile> {
-        self.vector_files.chain(collection)
+        let generation = || self.generation(collection);
+        self.vector_files.chain(collection, &generation)
     }
 
     pub(super) fn postings(&self, collection: &Collection) -> Chain<Postings> {
-        self.posting_files.chain(collection)
+        let generation = || self.generation(collection);
+        self.posting_files.chain(collection, &generation)
+    }
+
+    pub(super) fn graphs(&self, collection: &Collection) -> Chain<GraphFile> {
+        let generation = || self.generation(collection);
+        self.graph_files.chain(collection, &generation)
+    }
+
+    /// The first file of one kind that is damaged, and why.
+    pub(super) fn damage<P: Part>(
+        &self,
+        files: &Files<P>,
+        collection: &Collection,
+    ) -> Option<(PathBuf, anyhow::Error)> {
+        files.damage(collection, &|| self.generation(collection))
+    }
+
+    fn generation(&self, collection: &Collection) -> anyhow::Result<i64> {
+        let db = self.db();
+        let mut statement =
+            db.prepare_cached("SELECT generation FROM collections WHERE id = ?1")?;
+        Ok(statement.query_row([collection.id], |row| row.get(0))?)
     }
 
     /// Bytes of the derived files.
@@ -36,9 +56,9 @@ impl EmbeddedStore {
     }
 
     pub(super) fn forget_derived(&self, collection: &Collection) {
-        self.vector_files.forget(&collection.uid);
-        self.posting_files.forget(&collection.uid);
-        self.graph_files.forget(&collection.uid);
+        self.vector_files.forget(&collection.uid, None);
+        self.posting_files.forget(&collection.uid, None);
+        self.graph_files.forget(&collection.uid, None);
     }
 
     /// Compares the checksums of every derived file.
@@ -51,10 +71,9 @@ impl EmbeddedStore {
                 continue;
             };
             let damage = self
-                .vector_files
-                .damage(&collection)
-                .or_else(|| self.posting_files.damage(&collection))
-                .or_else(|| self.graph_files.damage(&collection));
+                .damage(&self.vector_files, &collection)
+                .or_else(|| self.damage(&self.posting_files, &collection))
+                .or_else(|| self.damage(&self.graph_files, &collection));
             if let Some((path, why)) = damage {
                 return Err(why.context(format!("{} cannot be used", path.display())));
             }
@@ -83,18 +102,18 @@ impl EmbeddedStore {
             dead: &dead,
             force,
         };
-        let vectors = bring.up_to_date(&self.vector_files)?;
-        let postings = bring.up_to_date(&self.posting_files)?;
+        let vectors = bring.up_to_date(&self.vector_files);
+        let postings = bring.up_to_date(&self.posting_files);
         drop(db);
-        if vectors || postings {
+        if matches!(vectors, Ok(true)) || matches!(postings, Ok(true)) {
             self.sweep()?;
-            self.bury(&collection)?;
         }
+        self.bury(&collection)?;
         Ok(Refreshed {
-            vectors_rebuilt: vectors,
-            postings_rebuilt: postings,
+            vectors_rebuilt: vectors?,
+            postings_rebuilt: postings?,
             graph_rebuilt: false,
-            chunks: self.vectors(&collection).len() as u64,
+            chunks: self.postings(&collection).len() as u64,
         })
     }
 
@@ -111,16 +130,20 @@ impl EmbeddedStore {
     /// those of collections that are gone. Whoever refreshes has the writer lock, so nobody is writing
     /// such a file now. Graphs are swept by who builds them.
     fn sweep(&self) -> anyhow::Result<()> {
-        let (mut vectors, mut postings) = (HashSet::new(), HashSet::new());
+        let mut kept: HashSet<PathBuf> = HashSet::new();
         for name in self.collection_names()? {
             if let Some(collection) = self.find_collection(&name)? {
-                vectors.extend(paths(&self.vector_files, &collection));
-                postings.extend(paths(&self.posting_files, &collection));
+                let vectors = self.vectors(&collection);
+                kept.extend(paths(&self.vector_files, &vectors, &collection));
+                let postings = self.postings(&collection);
+                kept.extend(paths(&self.posting_files, &postings, &collection));
             }
         }
-        self.vector_files.keep_only(&|path| vectors.contains(path));
-        self.posting_files
-            .keep_only(&|path| postings.contains(path));
+        self.vector_files.keep_only(&|path| kept.contains(path));
+        self.posting_files.keep_only(&|path| kept.contains(path));
+        // As earlier versions called them.
+        let is_old = |path: &Path| path.extension().is_some_and(|ext| ext == "graph");
+        self.graph_files.keep_only(&|path| !is_old(path));
         for entry in std::fs::read_dir(&self.data_dir)
             .into_iter()
             .flatten()
@@ -137,8 +160,9 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    /// Forgets the dead chunks that no derived file holds any more.
-    pub(super) fn bury(&self, collection: &Collection) -> anyhow::Result<()> {
+    /// Forgets the dead chunks that no derived file holds any more. Only whoever has the writer lock knows
+    /// that none is about to be made that holds them.
+    fn bury(&self, collection: &Collection) -> anyhow::Result<()> {
         let dead = self.tombstones(collection)?;
         if dead.is_empty() {
             return Ok(());
@@ -147,17 +171,34 @@ impl EmbeddedStore {
         let graphs = self.graphs(collection);
         let is_held =
             |chunk: i64| vectors.holds(chunk) || postings.holds(chunk) || graphs.holds(chunk);
+        let gone: Vec<i64> = dead.iter().copied().filter(|&c| !is_held(c)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
         self.write(|tx| {
             let mut delete = tx.prepare_cached("DELETE FROM tombstones WHERE chunk_id = ?1")?;
-            for chunk in dead.iter().filter(|&&chunk| !is_held(chunk)) {
+            for chunk in gone {
                 delete.execute([chunk])?;
             }
             Ok(())
         })
     }
 
-    pub(super) fn tombstones(&self, collection: &Collection) -> anyhow::Result<HashSet<i64>> {
-        tombstones(&self.db(), collection)
+    /// Chunks that are gone but may stand in derived files; read once for each generation.
+    pub(super) fn tombstones(&self, collection: &Collection) -> anyhow::Result<Arc<HashSet<i64>>> {
+        let generation = self.generation(collection)?;
+        let mut known = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.get(&collection.id);
+        if let Some(dead) = found.filter(|dead| dead.generation == generation) {
+            return Ok(Arc::clone(&dead.chunks));
+        }
+        let chunks = Arc::new(tombstones(&self.db(), collection)?);
+        let dead = Dead {
+            generation,
+            chunks: Arc::clone(&chunks),
+        };
+        known.insert(collection.id, dead);
+        Ok(chunks)
     }
 }
 
@@ -168,9 +209,12 @@ fn tombstones(db: &Connection, collection: &Collection) -> anyhow::Result<HashSe
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The files of a collection that are in use.
-pub(super) fn paths<P: Part>(files: &Files<P>, collection: &Collection) -> Vec<PathBuf> {
-    let chain = files.chain(collection);
+/// The paths of the files in use.
+pub(super) fn paths<P: Part>(
+    files: &Files<P>,
+    chain: &Chain<P>,
+    collection: &Collection,
+) -> Vec<PathBuf> {
     let reaches = chain.parts().iter().map(|part| part.front().reach);
     reaches
         .map(|reach| files.path(&collection.uid, reach))
@@ -194,23 +238,32 @@ impl Bring<'_> {
             .query_row(sql, [self.collection.id], |row| row.get(0))?;
         if self.force {
             let reach = Reach { after: 0, to: last };
-            match last {
-                0 => files.forget(&self.collection.uid),
-                _ => self.write(files, reach, &[])?,
+            let made = (last > 0).then_some(reach);
+            if made.is_some() {
+                self.write(files, reach, &[])?;
             }
+            // Others may reach further than the chunks do now.
+            files.forget(&self.collection.uid, made);
             return Ok(last > 0);
         }
-        let mut chain = files.chain(self.collection);
+        // In this snapshot nothing is later.
+        let generation = || Ok(self.collection.generation);
+        let mut chain = files.chain(self.collection, &generation);
         let mut is_written = false;
         for part in chain.parts() {
             let dead = self.dead.iter().filter(|&&chunk| part.holds(chunk)).count();
-            if dead > LAG.max(part.len() / 10) {
+            // A large file takes a while, so more may be dead in it.
+            let most = match part.len() > MOST_MERGED {
+                true => part.len() / 4,
+                false => part.len() / 10,
+            };
+            if dead > most {
                 self.write(files, part.front().reach, std::slice::from_ref(part))?;
                 is_written = true;
             }
         }
         if is_written {
-            chain = files.chain(self.collection);
+            chain = files.chain(self.collection, &generation);
         }
         let late = self.late(chain.covers())?;
         if late > 0 {

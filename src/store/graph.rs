@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Collection;
-use super::derived::{LAG, paths};
+use super::derived::paths;
 use super::graph_file::{self, GraphFile};
 use super::hnsw;
 use super::mapped::Reach;
@@ -12,14 +11,13 @@ use super::parts::{Chain, Part as _};
 use super::sqlite::EmbeddedStore;
 use super::vectors::VectorFile;
 
+/// A graph is made anew, or another one made, when more than this many chunks, and a tenth of all, are
+/// gone from it or not in one.
+const LAG: usize = 256;
 /// Whose turn it is to build.
 const LOCK: &str = "graph.lock";
 
 impl EmbeddedStore {
-    pub(super) fn graphs(&self, collection: &Collection) -> Chain<GraphFile> {
-        self.graph_files.chain(collection)
-    }
-
     /// Builds graphs for a collection of at least `from` chunks, where they lag too far behind the vector
     /// files, or always with `force`. One process at a time does; without `force` the others go on
     /// without.
@@ -44,7 +42,7 @@ impl EmbeddedStore {
         let reaches = match vectors.len() >= from.max(1) {
             true => wanted(&vectors, &self.graphs(&collection), force),
             false => {
-                self.graph_files.forget(&collection.uid);
+                self.graph_files.forget(&collection.uid, None);
                 Vec::new()
             }
         };
@@ -54,12 +52,11 @@ impl EmbeddedStore {
             let path = self.graph_files.path(&collection.uid, *reach);
             graph_file::write(&path, &collection, *reach, &rows, &layers)?;
         }
-        self.sweep_graphs()?;
-        if let Some(now) = self.find_collection(name)?
-            && !reaches.is_empty()
-        {
-            self.bury(&now)?;
+        if let (true, Some(made)) = (force, reaches.first()) {
+            // Others may reach further than the vector files do now.
+            self.graph_files.forget(&collection.uid, Some(*made));
         }
+        self.sweep_graphs()?;
         Ok(!reaches.is_empty())
     }
 
@@ -69,7 +66,8 @@ impl EmbeddedStore {
         let mut kept = vec![self.graph_files.folder().join(LOCK)];
         for name in self.collection_names()? {
             if let Some(collection) = self.find_collection(&name)? {
-                kept.extend(paths(&self.graph_files, &collection));
+                let graphs = self.graphs(&collection);
+                kept.extend(paths(&self.graph_files, &graphs, &collection));
             }
         }
         let is_kept = |path: &Path| kept.iter().any(|kept| kept == path);

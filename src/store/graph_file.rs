@@ -312,7 +312,7 @@ mod tests {
             let path = files.path(&collection().uid, reach);
             vectors::testing::write(&path, &collection(), reach, &rows[after..to]);
         }
-        let chain: Chain<VectorFile> = files.chain(&collection());
+        let chain: Chain<VectorFile> = files.chain(&collection(), &|| Ok(3));
         let graph = folder.join("x.graph");
         let reach = Reach {
             after: 0,

@@ -1,6 +1,7 @@
 //! The lexical arm: BM25 by the posting files, and by the database for chunks that are in none yet.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::best::Best;
 use super::bm25::{Impact, weight};
@@ -11,6 +12,9 @@ use super::sqlite::EmbeddedStore;
 use super::texts::each_text;
 use super::{Collection, Frequencies, Scored};
 use crate::document::Filter;
+
+/// Chunks in no file from which searches are slow enough to say so.
+const MANY: usize = 20_000;
 
 /// A chunk that no file holds yet.
 struct Late {
@@ -25,7 +29,7 @@ struct Late {
 struct Known {
     files: Chain<Postings>,
     late: Vec<Late>,
-    dead: HashSet<i64>,
+    dead: Arc<HashSet<i64>>,
     frequencies: Frequencies,
     /// Mean length of chunks, in tokens.
     mean: f32,
@@ -90,12 +94,11 @@ impl EmbeddedStore {
         Ok(self.known(collection, terms)?.frequencies)
     }
 
-    /// Dead chunks count for the frequency of terms until the files are made anew.
+    /// Dead chunks count, as chunks and for the frequency of terms, until the files are made anew.
     fn known(&self, collection: &Collection, terms: &[String]) -> anyhow::Result<Known> {
         let files = self.postings(collection);
         let dead = self.tombstones(collection)?;
         let late = self.late(collection, files.covers(), terms)?;
-        let gone = dead.iter().filter(|&&chunk| files.holds(chunk)).count();
         let with = terms.iter().enumerate().map(|(index, term)| {
             let lists = files.parts().iter().filter_map(|file| file.find(term));
             let in_files: usize = lists.map(|list| list.places.len()).sum();
@@ -103,7 +106,7 @@ impl EmbeddedStore {
             (in_files + later) as u64
         });
         let frequencies = Frequencies {
-            chunks: (files.len() + late.len()).saturating_sub(gone) as u64,
+            chunks: (files.len() + late.len()) as u64,
             with: with.collect(),
         };
         let in_files: u64 = files.parts().iter().map(|file| file.tokens).sum();
@@ -142,6 +145,13 @@ impl EmbeddedStore {
             });
             Ok(())
         })?;
+        if late.len() > MANY {
+            tracing::warn!(
+                "{} chunks of '{}' are in no index file, which takes time; `squall optimize` makes them",
+                late.len(),
+                collection.name
+            );
+        }
         Ok(late)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -36,7 +37,7 @@ pub const FRONT: usize = 8 + 32 + 8 + 8 + 8;
 /// Maps a file of a range of chunks, as [`open`] does.
 ///
 /// # Errors
-/// As [`open`], and when it belongs to another model or a later database.
+/// As [`open`], and when it belongs to another model.
 pub fn open_part(
     path: &Path,
     magic: &[u8; 8],
@@ -59,10 +60,6 @@ pub fn open_part(
             to: number(56),
         },
     };
-    ensure!(
-        front.generation <= collection.generation,
-        "it is newer than the database"
-    );
     Ok(Some((map, front)))
 }
 
@@ -83,7 +80,10 @@ pub fn front(magic: &[u8; 8], collection: &Collection, reach: Reach) -> Vec<u8> 
 pub fn begin(path: &Path) -> anyhow::Result<NamedTempFile> {
     let folder = path.parent().context("the file has no folder")?;
     std::fs::create_dir_all(folder)?;
-    Ok(NamedTempFile::new_in(folder)?)
+    // For all who may read the database.
+    let permissions = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new();
+    Ok(file.permissions(permissions).tempfile_in(folder)?)
 }
 
 /// Writes `head` and its checksum at the start of `file`, and puts the file at `path`, durably.
@@ -119,7 +119,7 @@ impl<W: std::io::Write> Summed<W> {
 
 /// Maps the file at `path`, whose first `header` bytes begin with `magic` and end with the BLAKE3 of
 /// what is before. Returns that checksum, too, which tells two files apart. `None` if there is no file,
-/// or one of an earlier version, which the next refresh replaces.
+/// or one of an earlier version.
 ///
 /// # Errors
 /// When it is no such file, or its header is damaged.

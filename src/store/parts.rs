@@ -26,7 +26,7 @@ pub trait Part: Sized {
     /// Maps the file at `path`; `None` if there is none of this version.
     ///
     /// # Errors
-    /// When the file is damaged, or belongs to another model or a later database.
+    /// When the file is damaged, or belongs to another model.
     fn open(path: &Path, collection: &Collection) -> anyhow::Result<Option<Self>>;
     /// The seal of the file at `path`, without opening it whole.
     fn seal_of(path: &Path) -> Option<[u8; 32]>;
@@ -59,7 +59,12 @@ pub struct Job<'a, P> {
 pub struct Files<P> {
     folder: PathBuf,
     open: Mutex<HashMap<PathBuf, Arc<P>>>,
+    /// Damaged files that were told of.
+    told: Mutex<HashSet<PathBuf>>,
 }
+
+/// The generation a collection has in the database now: no file can be of a later one.
+pub type Generation<'a> = &'a dyn Fn() -> anyhow::Result<i64>;
 
 /// Files whose ranges follow each other from the first chunk on.
 pub struct Chain<P>(Vec<Arc<P>>);
@@ -117,6 +122,7 @@ impl<P: Part> Files<P> {
         Self {
             folder: data_dir.join(P::FOLDER),
             open: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -130,17 +136,20 @@ impl<P: Part> Files<P> {
             .join(format!("{uid}-{}-{}", reach.after, reach.to))
     }
 
-    /// The files of a collection that can be used. A damaged one is reported and left out with all
+    /// The files of a collection that can be used. A damaged one is told of once and left out with all
     /// behind it: what they hold is read from the database.
-    pub fn chain(&self, collection: &Collection) -> Chain<P> {
+    pub fn chain(&self, collection: &Collection, generation: Generation<'_>) -> Chain<P> {
         let mut chain = Chain::empty();
         for _ in 0..TRIES {
-            let (found, is_whole) = self.look(collection, &mut |path, error| {
-                tracing::warn!(
-                    "the {} {} is not used ({error:#}); `squall optimize` makes it anew",
-                    P::KIND,
-                    path.display()
-                );
+            let (found, is_whole) = self.look(collection, generation, &mut |path, error| {
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                if told.insert(path.to_path_buf()) {
+                    tracing::warn!(
+                        "the {} {} is not used ({error:#}); `squall optimize` makes it anew",
+                        P::KIND,
+                        path.display()
+                    );
+                }
             });
             chain = found;
             if is_whole {
@@ -151,9 +160,13 @@ impl<P: Part> Files<P> {
     }
 
     /// The first file of a collection that cannot be used, and why.
-    pub fn damage(&self, collection: &Collection) -> Option<(PathBuf, anyhow::Error)> {
+    pub fn damage(
+        &self,
+        collection: &Collection,
+        generation: Generation<'_>,
+    ) -> Option<(PathBuf, anyhow::Error)> {
         let mut damage = None;
-        let (chain, _) = self.look(collection, &mut |path, error| {
+        let (chain, _) = self.look(collection, generation, &mut |path, error| {
             damage.get_or_insert((path.to_path_buf(), error));
         });
         for part in chain.parts() {
@@ -169,20 +182,25 @@ impl<P: Part> Files<P> {
     fn look(
         &self,
         collection: &Collection,
+        generation: Generation<'_>,
         damaged: &mut dyn FnMut(&Path, anyhow::Error),
     ) -> (Chain<P>, bool) {
-        let mut reaches = self.reaches(&collection.uid);
+        let there = self.there();
+        let reaches = there
+            .iter()
+            .filter_map(|path| range_of(path, &collection.uid));
+        let mut reaches: Vec<Reach> = reaches.filter(|reach| reach.after < reach.to).collect();
         // From each chunk on the longest file: shorter ones were merged into it.
         reaches.sort_unstable_by_key(|reach| (reach.after, Reverse(reach.to)));
         let (mut chain, mut is_whole) = (Vec::new(), true);
         let mut covers = 0;
         let mut open = self.cache();
-        for reach in reaches.iter().filter(|reach| reach.after < reach.to) {
+        for reach in reaches {
             if reach.after != covers {
                 continue;
             }
-            let path = self.path(&collection.uid, *reach);
-            match opened(&mut open, &path, *reach, collection) {
+            let path = self.path(&collection.uid, reach);
+            match opened(&mut open, &path, reach, collection, generation) {
                 Ok(Some(part)) => {
                     covers = reach.to;
                     chain.push(part);
@@ -191,40 +209,30 @@ impl<P: Part> Files<P> {
                 Err(error) => damaged(&path, error),
             }
         }
-        let used: Vec<&PathBuf> = open.keys().collect();
-        let gone: Vec<PathBuf> = used
-            .into_iter()
-            .filter(|path| {
-                range_of(path, &collection.uid).is_some_and(|reach| !reaches.contains(&reach))
-            })
-            .cloned()
-            .collect();
-        for path in gone {
-            open.remove(&path);
-        }
+        // A map keeps the room of a file that is gone.
+        open.retain(|path, _| there.contains(path));
         (Chain(chain), is_whole)
     }
 
     /// Bytes of the files of a collection.
     pub fn bytes(&self, uid: &str) -> u64 {
-        let reaches = self.reaches(uid).into_iter();
-        let sizes = reaches.filter_map(|reach| std::fs::metadata(self.path(uid, reach)).ok());
+        let paths = self.there().into_iter();
+        let paths = paths.filter(|path| range_of(path, uid).is_some());
+        let sizes = paths.filter_map(|path| std::fs::metadata(path).ok());
         sizes.map(|meta| meta.len()).sum()
     }
 
-    /// Removes the files of a collection.
-    pub fn forget(&self, uid: &str) {
-        self.keep_only(&|path| range_of(path, uid).is_none());
+    /// Removes the files of a collection, but that of one range if there is one to keep.
+    pub fn forget(&self, uid: &str, but: Option<Reach>) {
+        self.keep_only(&|path| {
+            let reach = range_of(path, uid);
+            reach.is_none() || reach == but
+        });
     }
 
     /// Removes the files that are not `kept`. For whoever has the writer lock.
     pub fn keep_only(&self, kept: &dyn Fn(&Path) -> bool) {
-        for entry in std::fs::read_dir(&self.folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let path = entry.path();
+        for path in self.there() {
             if !kept(&path) {
                 self.cache().remove(&path);
                 // What cannot be removed is in nobody's way.
@@ -233,14 +241,10 @@ impl<P: Part> Files<P> {
         }
     }
 
-    fn reaches(&self, uid: &str) -> Vec<Reach> {
-        let entries = std::fs::read_dir(&self.folder)
-            .into_iter()
-            .flatten()
-            .flatten();
-        entries
-            .filter_map(|entry| range_of(&entry.path(), uid))
-            .collect()
+    /// What is in the folder.
+    fn there(&self) -> HashSet<PathBuf> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        entries.flatten().map(|entry| entry.path()).collect()
     }
 
     fn cache(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<P>>> {
@@ -253,6 +257,7 @@ fn opened<P: Part>(
     path: &Path,
     reach: Reach,
     collection: &Collection,
+    generation: Generation<'_>,
 ) -> anyhow::Result<Option<Arc<P>>> {
     let cached = open.get(path);
     if let Some(cached) = cached.filter(|cached| P::seal_of(path) == Some(cached.front().seal)) {
@@ -262,6 +267,11 @@ fn opened<P: Part>(
         return Ok(None);
     };
     anyhow::ensure!(part.front().reach == reach, "it has another file's name");
+    // Asked afterwards: another process may have written meanwhile.
+    anyhow::ensure!(
+        part.front().generation <= generation()?,
+        "it is newer than the database"
+    );
     let part = Arc::new(part);
     open.insert(path.to_path_buf(), Arc::clone(&part));
     Ok(Some(part))

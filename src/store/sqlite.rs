@@ -1,7 +1,8 @@
 //! The embedded store: one SQLite file (WAL) and, beside it, files that can be rebuilt from it.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -21,7 +22,7 @@ use crate::ledger::{JobState, timestamp};
 /// Raised with every change of the schema.
 pub(super) const SCHEMA_VERSION: i64 = 3;
 pub(super) const SCHEMA: &str = include_str!("schema/tables.sql");
-/// The statements that lead from each earlier version to the next.
+/// The statements that lead from version 1 to these tables; versions 2 and 3 have the same.
 const FROM_1: [&str; 3] = [
     include_str!("schema/1-to-2-before.sql"),
     SCHEMA,
@@ -29,6 +30,12 @@ const FROM_1: [&str; 3] = [
 ];
 /// How long SQLite waits for another process's transaction.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Dead chunks as they were at a generation.
+pub(super) struct Dead {
+    pub generation: i64,
+    pub chunks: Arc<HashSet<i64>>,
+}
 
 /// The store in a data directory.
 pub struct EmbeddedStore {
@@ -39,6 +46,8 @@ pub struct EmbeddedStore {
     pub(super) vector_files: Files<VectorFile>,
     pub(super) posting_files: Files<Postings>,
     pub(super) graph_files: Files<GraphFile>,
+    /// Dead chunks by collection.
+    pub(super) dead: Mutex<HashMap<i64, Dead>>,
 }
 
 impl EmbeddedStore {
@@ -82,6 +91,9 @@ impl EmbeddedStore {
         };
         let path = Self::database(data_dir);
         Self::open_immutable(data_dir, &path).map_err(|again| {
+            if again.is::<Error>() {
+                return again;
+            }
             tracing::debug!("not as a read-only file either: {again:#}");
             error
         })
@@ -105,6 +117,14 @@ impl EmbeddedStore {
         let connection = Connection::open_with_flags(uri.as_str(), flags)?;
         sums::register(&connection)?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if (1..SCHEMA_VERSION).contains(&version) {
+            return Err(Error::Store(format!(
+                "{} was made by an earlier squall (schema {version}, this one has {SCHEMA_VERSION}) and \
+                 cannot be written here: open it once where it can be, for example with `squall status`",
+                path.display()
+            ))
+            .into());
+        }
         anyhow::ensure!(version == SCHEMA_VERSION, "it has schema {version}");
         Ok(Self::with(data_dir, connection))
     }
@@ -167,6 +187,7 @@ impl EmbeddedStore {
             vector_files: Files::new(data_dir),
             posting_files: Files::new(data_dir),
             graph_files: Files::new(data_dir),
+            dead: Mutex::default(),
         }
     }
 

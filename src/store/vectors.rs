@@ -332,6 +332,7 @@ mod tests {
 
     use super::*;
     use crate::store::ModelIdentity;
+    use crate::store::parts::Files;
 
     fn collection() -> Collection {
         Collection {
@@ -405,18 +406,17 @@ mod tests {
     #[test]
     fn a_file_of_another_model_or_of_the_future_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let path = written(dir.path());
         let mut other = collection();
         other.model.fingerprint = "g".into();
-        assert!(VectorFile::open(&path, &other).is_err());
-        let mut older = collection();
-        older.generation = 6;
-        assert!(VectorFile::open(&path, &older).is_err());
-        assert!(
-            VectorFile::open(Path::new("/nowhere"), &older)
-                .unwrap()
-                .is_none()
-        );
+        assert!(VectorFile::open(&written(dir.path()), &other).is_err());
+        let nowhere = VectorFile::open(Path::new("/nowhere"), &collection());
+        assert!(nowhere.unwrap().is_none());
+        let files: Files<VectorFile> = Files::new(dir.path());
+        std::fs::create_dir(dir.path().join(VectorFile::FOLDER)).unwrap();
+        std::fs::rename(written(dir.path()), files.path("u", REACH)).unwrap();
+        let chain = |generation: i64| files.chain(&collection(), &|| Ok(generation));
+        assert!(chain(6).is_empty());
+        assert_eq!(chain(7).len(), 3);
     }
 
     proptest! {

@@ -107,7 +107,7 @@ impl EmbeddedStore {
 
     /// Whether the posting files are whole and hold the terms of the chunks they cover.
     fn check_postings(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
-        if let Some((path, why)) = self.posting_files.damage(collection) {
+        if let Some((path, why)) = self.damage(&self.posting_files, collection) {
             return Ok(vec![format!("{}: {why:#}", path.display())]);
         }
         let files = self.postings(collection);
@@ -147,7 +147,7 @@ impl EmbeddedStore {
 
     /// Whether the vector files are whole and hold what the database holds.
     fn check_vector_files(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
-        if let Some((path, why)) = self.vector_files.damage(collection) {
+        if let Some((path, why)) = self.damage(&self.vector_files, collection) {
             return Ok(vec![format!("{}: {why:#}", path.display())]);
         }
         let files = self.vectors(collection);
@@ -174,7 +174,7 @@ impl EmbeddedStore {
     }
 
     fn check_graphs(&self, collection: &Collection) -> anyhow::Result<Vec<String>> {
-        let damage = self.graph_files.damage(collection);
+        let damage = self.damage(&self.graph_files, collection);
         let said = damage.map(|(path, why)| format!("{}: {why:#}", path.display()));
         Ok(said.into_iter().collect())
     }

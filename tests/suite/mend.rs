@@ -225,3 +225,35 @@ fn what_is_no_damage_is_not_repaired() {
     );
     assert!(!sound.data_dir().join("quarantine").exists());
 }
+
+/// A file that is damaged where opening it does not look is not merged into the next: that is made from
+/// the database.
+#[test]
+fn a_damaged_posting_file_is_not_carried_on() {
+    let home = demo();
+    let folder = home.data_dir().join("postings");
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap();
+    let path = file.unwrap().path();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 0x10;
+    std::fs::write(&path, bytes).unwrap();
+    home.run(&["verify"]).expect(5);
+    // As many as it takes for the two to be merged.
+    for i in 0..40 {
+        home.write(
+            &format!("late/{i}.txt"),
+            format!("Berth {i} is kept for pilots."),
+        );
+    }
+    let ran = home.run(&["ingest", "docs"]).expect(0);
+    assert!(ran.stderr.contains("posting file"), "{}", ran.stderr);
+    home.run(&["verify"]).expect(0);
+    assert!(!path.exists());
+    // What reached further than the chunks do now is made anew, too.
+    home.run(&["remove", "docs/late"]).expect(0);
+    home.run(&["optimize"]).expect(0);
+    home.run(&["query", "who approved the budget?"]).expect(0);
+    let names = std::fs::read_dir(&folder).unwrap();
+    assert_eq!(names.count(), 1);
+}

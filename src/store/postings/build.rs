@@ -132,14 +132,19 @@ impl Lists for Postings {
     }
 }
 
-/// Writes what `job.reach` holds: the lists of `job.parts`, and beyond them those of the database.
+/// Writes what `job.reach` holds: the lists of `job.parts`, if they are sound, and beyond them those of
+/// the database.
 pub fn write(job: &Job<'_, Postings>) -> anyhow::Result<()> {
-    for part in job.parts {
-        // What is merged gets new checksums.
-        part.verify()?;
+    // What is merged gets new checksums.
+    let damage = job.parts.iter().find_map(|part| part.verify().err());
+    if let Some(damage) = &damage {
+        tracing::warn!("a posting file is damaged ({damage:#}) and made anew from the database");
     }
-    let covers = job
-        .parts
+    let parts = match damage {
+        Some(_) => &[],
+        None => job.parts,
+    };
+    let covers = parts
         .last()
         .map_or(job.reach.after, |part| part.front().reach.to);
     let fresh = Reach {
@@ -163,7 +168,7 @@ pub fn write(job: &Job<'_, Postings>) -> anyhow::Result<()> {
     run.add(&batch);
     let last = run.end();
     let mut sources: Vec<&dyn Lists> = Vec::new();
-    sources.extend(job.parts.iter().map(|part| &**part as &dyn Lists));
+    sources.extend(parts.iter().map(|part| &**part as &dyn Lists));
     sources.extend(spilled.iter().map(|(_, run)| run as &dyn Lists));
     sources.push(&last);
     let (file, head) = merge(&sources, job.dead, job.path, job.collection, job.reach)?;
