@@ -86,6 +86,23 @@ impl Collection {
     }
 }
 
+#[cfg(test)]
+impl Collection {
+    fn sample(dimension: usize) -> Self {
+        Self {
+            id: 1,
+            name: "c".into(),
+            uid: "u".into(),
+            model: ModelIdentity {
+                name: "m".into(),
+                fingerprint: "f".into(),
+                dimension,
+            },
+            generation: 7,
+        }
+    }
+}
+
 /// A document ready to be stored.
 #[derive(Debug, Clone)]
 pub struct Entry {

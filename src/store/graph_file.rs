@@ -104,15 +104,8 @@ impl Part for GraphFile {
     }
 
     fn holds(&self, chunk: i64) -> bool {
-        let (mut low, mut high) = (0, self.nodes as u32);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.chunk(middle) < chunk {
-                true => low = middle + 1,
-                false => high = middle,
-            }
-        }
-        (low as usize) < self.nodes && self.chunk(low) == chunk
+        let low = mapped::first_not(self.nodes, |middle| self.chunk(middle as u32) < chunk);
+        low < self.nodes && self.chunk(low as u32) == chunk
     }
 
     fn verify(&self) -> anyhow::Result<()> {
@@ -234,14 +227,7 @@ impl GraphFile {
         let (start, count) = self.upper[layer];
         let record = |index: usize| &self.map[start + index * UPPER..][..UPPER];
         let number = |index: usize| u32::from_le_bytes(array(record(index), 0));
-        let (mut low, mut high) = (0, count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match number(middle) < node {
-                true => low = middle + 1,
-                false => high = middle,
-            }
-        }
+        let low = mapped::first_not(count, |middle| number(middle) < node);
         let found = (low < count && number(low) == node).then(|| record(low));
         found
             .into_iter()
@@ -259,24 +245,14 @@ mod tests {
     use super::super::hnsw::build;
     use super::super::mapped::Reach;
     use super::super::parts::{Chain, Files};
+    use super::super::vectors;
     use super::super::vectors::VectorFile;
-    use super::super::{ModelIdentity, vectors};
     use super::*;
 
     const DIMENSION: usize = 64;
 
     fn collection() -> Collection {
-        Collection {
-            id: 1,
-            name: "c".into(),
-            uid: "u".into(),
-            model: ModelIdentity {
-                name: "m".into(),
-                fingerprint: "f".into(),
-                dimension: DIMENSION,
-            },
-            generation: 3,
-        }
+        Collection::sample(DIMENSION)
     }
 
     /// Unit vectors in clusters, as text embeddings are; the same for the same seed.
@@ -310,9 +286,9 @@ mod tests {
                 to: to as i64,
             };
             let path = files.path(&collection().uid, reach);
-            vectors::testing::write(&path, &collection(), reach, &rows[after..to]);
+            vectors::write_rows(&path, &collection(), reach, &rows[after..to]);
         }
-        let chain: Chain<VectorFile> = files.chain(&collection(), &|| Ok(3));
+        let chain: Chain<VectorFile> = files.chain(&collection(), &|| Ok(7));
         let graph = folder.join("x.graph");
         let reach = Reach {
             after: 0,

@@ -105,14 +105,7 @@ impl Part for Postings {
     }
 
     fn holds(&self, chunk: i64) -> bool {
-        let (mut low, mut high) = (0, self.chunks);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.chunk(middle) < chunk {
-                true => low = middle + 1,
-                false => high = middle,
-            }
-        }
+        let low = mapped::first_not(self.chunks, |middle| self.chunk(middle) < chunk);
         low < self.chunks && self.chunk(low) == chunk
     }
 
@@ -180,14 +173,7 @@ impl Postings {
 
     /// The lists of a term, where a chunk holds it.
     pub fn find(&self, term: &str) -> Option<List<'_>> {
-        let (mut low, mut high) = (0, self.terms);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.name(middle) < term.as_bytes() {
-                true => low = middle + 1,
-                false => high = middle,
-            }
-        }
+        let low = mapped::first_not(self.terms, |middle| self.name(middle) < term.as_bytes());
         let is_it = low < self.terms && self.name(low) == term.as_bytes();
         is_it.then(|| self.list(low)).flatten()
     }

@@ -5,23 +5,13 @@ use proptest::prelude::*;
 use rusqlite::{Connection, params};
 
 use super::*;
+use crate::store::Scored;
 use crate::store::best::Best;
 use crate::store::bm25::{Impact, weight};
 use crate::store::mapped::Reach;
-use crate::store::{ModelIdentity, Scored};
 
 fn collection() -> Collection {
-    Collection {
-        id: 1,
-        name: "c".into(),
-        uid: "u".into(),
-        model: ModelIdentity {
-            name: "m".into(),
-            fingerprint: "f".into(),
-            dimension: 3,
-        },
-        generation: 7,
-    }
+    Collection::sample(3)
 }
 
 /// A database with a chunk for each text, ids from 1; all are cut from one page.
