@@ -141,14 +141,7 @@ impl Search<'_> {
             .store
             .lexical(&self.collection, &asked, &self.filter, depth)?;
         let best: Vec<i64> = scored.iter().take(NAMED).map(|s| s.chunk).collect();
-        let mut hits = Vec::with_capacity(best.len());
-        for chunk in best {
-            match self.store.hits(&[chunk]) {
-                Ok(found) => hits.extend(found),
-                // No reason to refuse while the page is not among those shown.
-                Err(error) => tracing::warn!("{error:#}"),
-            }
-        }
+        let hits = self.store.sketches(&best)?;
         let probed = &hits[..hits.len().min(PROBED)];
         let same = probed
             .iter()

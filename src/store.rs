@@ -318,6 +318,9 @@ pub trait Store: Ledger {
     ) -> anyhow::Result<Nearest>;
     /// The chunks with these ids, in this order, gone ones left out; `score` is 0.
     fn hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>>;
+    /// The same for ranking only: nothing is compared with its checksum, and what cannot be read is left
+    /// out.
+    fn sketches(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>>;
 
     /// Brings the index files up to date; with `force` makes all of them anew. Needs the writer lock.
     fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed>;

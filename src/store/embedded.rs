@@ -120,6 +120,10 @@ impl Store for EmbeddedStore {
         self.find_hits(chunks)
     }
 
+    fn sketches(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>> {
+        self.find_sketches(chunks)
+    }
+
     fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed> {
         self.refresh_files(collection, force)
     }

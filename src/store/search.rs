@@ -159,14 +159,7 @@ impl EmbeddedStore {
     pub(super) fn find_hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>> {
         let db = self.db();
         let mut statement = db.prepare_cached(&format!(
-            "SELECT d.hash, k.page, k.start, k.end,
-               substr(p.text, k.start + 1, k.end - k.start),
-               (SELECT min(path) FROM sources s WHERE s.document_id = d.id),
-               {} AND {} AND {}, d.title
-             FROM chunks k
-             JOIN documents d ON d.id = k.document_id
-             JOIN pages p ON p.document_id = d.id AND p.number = k.page
-             WHERE k.id = ?1",
+            "SELECT {HIT}, {} AND {} AND {} {OF_CHUNK}",
             sums::intact("chunks", "k"),
             sums::intact("documents", "d"),
             sums::intact("pages", "p")
@@ -175,12 +168,30 @@ impl EmbeddedStore {
         for &chunk in chunks {
             let mut rows = statement.query([chunk])?;
             if let Some(row) = rows.next()? {
-                hits.push((chunk, hit(row)?));
+                let hit = hit(row)?;
+                let page = || format!("page {} of {}", hit.page_number, hit.document);
+                sums::check(row, 7, page)?;
+                hits.push((chunk, hit));
             }
         }
         Ok(hits)
     }
+
+    pub(super) fn find_sketches(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>> {
+        let db = self.db();
+        let mut statement = db.prepare_cached(&format!("SELECT {HIT} {OF_CHUNK}"))?;
+        let sketch = |&chunk: &i64| Some((chunk, statement.query_row([chunk], hit).ok()?));
+        Ok(chunks.iter().filter_map(sketch).collect())
+    }
 }
+
+/// The columns [`hit`] reads.
+const HIT: &str = "d.hash, k.page, k.start, k.end, substr(p.text, k.start + 1, k.end - k.start),
+    (SELECT min(path) FROM sources s WHERE s.document_id = d.id), d.title";
+const OF_CHUNK: &str = "FROM chunks k
+    JOIN documents d ON d.id = k.document_id
+    JOIN pages p ON p.document_id = d.id AND p.number = k.page
+    WHERE k.id = ?1";
 
 /// The filter as SQL over `chunks k`; its values are appended to `values`.
 fn condition(filter: &Filter, values: &mut Vec<Value>) -> String {
@@ -230,13 +241,11 @@ fn condition(filter: &Filter, values: &mut Vec<Value>) -> String {
 fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
     let hash: String = row.get(0)?;
     let (page_number, start, end): (u32, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
-    let document = row.get::<_, Option<String>>(5)?.unwrap_or_default();
-    sums::check(row, 6, || format!("page {page_number} of {document}"))?;
     Ok(Hit {
         id: format!("{hash}:{page_number}:{start}-{end}"),
         document_id: DocumentId(hash),
-        document,
-        title: row.get(7)?,
+        document: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+        title: row.get(6)?,
         page_number,
         start: start as usize,
         end: end as usize,
