@@ -1,5 +1,6 @@
 //! The pipelines over HTTP. One router factory, one state, one error type; no logic in a handler.
 
+mod guard;
 mod handlers;
 mod worker;
 
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
@@ -78,6 +80,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/query", post(handlers::query))
         .fallback(handlers::nowhere)
         .layer(DefaultBodyLimit::max(MAX_UPLOAD))
+        .layer(from_fn_with_state(Arc::clone(&state), guard::guard))
         .with_state(state)
 }
 

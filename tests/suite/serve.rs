@@ -27,17 +27,23 @@ impl Service {
         Self { child, address }
     }
 
-    fn ask(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+    /// Head and body of the answer to a request with these headers.
+    fn exchange(&self, request: &str, headers: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\n\
-             content-length: {}\r\n\r\n",
+            "{request} HTTP/1.1\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn ask(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+        let headers = format!("host: {}\r\ncontent-type: {kind}\r\n", self.address);
+        let answer = self.exchange(&format!("{method} {path}"), &headers, body);
         let status = answer[9..12].parse().unwrap();
         let body = answer.split_once("\r\n\r\n").unwrap().1;
         (status, serde_json::from_str(body).unwrap_or(Value::Null))
@@ -212,4 +218,31 @@ fn an_upload_under_way_at_the_service_survives_a_restart() {
     service.wait(&job, "completed");
     assert_eq!(server.uploads(), 1);
     assert_eq!(service.stop(), 0);
+}
+
+#[test]
+fn pages_of_other_sites_cannot_use_the_server() {
+    let home = Home::new();
+    let service = Service::start(&home, &[]);
+    let own = format!("host: {}\r\n", service.address);
+    let health = |headers: &str| service.exchange("GET /health", headers, b"").to_lowercase();
+    let answer = health(&own);
+    assert!(answer.starts_with("http/1.1 200"), "{answer}");
+    assert!(
+        answer.contains("x-content-type-options: nosniff"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("content-security-policy: default-src 'none'"),
+        "{answer}"
+    );
+    // A name that was pointed here by someone else.
+    let answer = health("host: evil.example\r\n");
+    assert!(answer.starts_with("http/1.1 421"), "{answer}");
+    assert!(answer.contains("localhost"), "{answer}");
+    let foreign = format!("{own}origin: http://evil.example\r\ncontent-type: text/plain\r\n");
+    let answer = service.exchange("POST /ingest", &foreign, b"x");
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    let (status, _) = service.post("/query", &json!({"query": "anyone there?"}));
+    assert_ne!(status, 403);
 }

@@ -1,0 +1,143 @@
+//! What keeps pages of other sites from using the server through a visitor's browser, and headers that
+//! keep browsers from making more of an answer than it is.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::{Refusal, State};
+
+/// Sent with every answer.
+const HEADERS: [(header::HeaderName, &str); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+];
+
+/// Lets a request through if nothing speaks against it.
+pub async fn guard(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
+    let is_loopback = state.settings.addr.ip().is_loopback();
+    let mut answer = match refused(request.headers(), is_loopback) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    };
+    for (name, value) in HEADERS {
+        answer
+            .headers_mut()
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Why a request is not let through. A server on a loopback address answers to local names only: a
+/// name of the outer world that leads here was pointed here by someone else (DNS rebinding).
+fn refused(headers: &HeaderMap, is_loopback: bool) -> Option<Refusal> {
+    let text = |name: header::HeaderName| Some(headers.get(name)?.to_str().unwrap_or("?"));
+    let host = text(header::HOST).unwrap_or("");
+    if is_loopback && !is_local(host) {
+        return Some(Refusal::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this server answers to localhost, 127.0.0.1 and [::1] only",
+        ));
+    }
+    let is_own = |origin: &str| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    };
+    let is_foreign = text(header::ORIGIN).is_some_and(|origin| !is_own(origin));
+    let is_cross_site = headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "cross-site");
+    (is_foreign || is_cross_site).then(|| {
+        Refusal::new(
+            StatusCode::FORBIDDEN,
+            "a page of another site may not use this server",
+        )
+    })
+}
+
+/// Whether a Host header names this machine to itself.
+fn is_local(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or("", |(name, _)| name),
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(headers: &[(&'static str, &str)], is_loopback: bool) -> Option<StatusCode> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        refused(&map, is_loopback).map(|refusal| refusal.status)
+    }
+
+    #[test]
+    fn local_names_are_answered_to() {
+        for host in [
+            "localhost",
+            "LOCALHOST:8000",
+            "127.0.0.1",
+            "127.0.0.1:8000",
+            "[::1]:8000",
+        ] {
+            assert_eq!(status(&[("host", host)], true), None, "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:8000",
+            "localhost.evil.example",
+            "[::1",
+            "",
+            "10.0.0.1",
+        ] {
+            let misdirected = Some(StatusCode::MISDIRECTED_REQUEST);
+            assert_eq!(status(&[("host", host)], true), misdirected, "{host}");
+            assert_eq!(status(&[("host", host)], false), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_refused_and_own_ones_are_not() {
+        let host = ("host", "localhost:8000");
+        let own = [host, ("origin", "http://localhost:8000")];
+        assert_eq!(status(&own, true), None);
+        for origin in [
+            "http://localhost:8001",
+            "http://evil.example",
+            "null",
+            "http://localhost:8000.evil.example",
+        ] {
+            let foreign = [host, ("origin", origin)];
+            assert_eq!(
+                status(&foreign, true),
+                Some(StatusCode::FORBIDDEN),
+                "{origin}"
+            );
+            assert_eq!(
+                status(&foreign, false),
+                Some(StatusCode::FORBIDDEN),
+                "{origin}"
+            );
+        }
+        let fetched = [host, ("sec-fetch-site", "cross-site")];
+        assert_eq!(status(&fetched, true), Some(StatusCode::FORBIDDEN));
+        let fetched = [host, ("sec-fetch-site", "same-origin")];
+        assert_eq!(status(&fetched, true), None);
+    }
+}
