@@ -110,13 +110,25 @@ pub fn store(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
     Ok(Arc::new(EmbeddedStore::open(&settings.data_dir)?))
 }
 
-/// The store for a command that reads.
+/// The store for a command on what is there already.
 ///
 /// # Errors
 /// Exit code 1 when nothing was ever ingested.
 pub fn existing_store(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
     must_exist(settings)?;
     Ok(Arc::new(EmbeddedStore::open_to_read(&settings.data_dir)?))
+}
+
+/// The store for a command that only reads; one that has lost its latest writes is read with a warning.
+///
+/// # Errors
+/// Exit code 1 when nothing was ever ingested.
+pub fn store_to_read(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> {
+    let store = existing_store(settings)?;
+    if let Err(error) = store.refuse_lost_writes() {
+        tracing::warn!("{error:#}");
+    }
+    Ok(store)
 }
 
 /// Refuses a data directory without a store.

@@ -180,8 +180,8 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
 pub fn refresh(store: &dyn Store, collection: &Collection) {
     if let Err(error) = store.refresh(collection, false) {
         tracing::warn!(
-            "the index files were not brought up to date ({error:#}); nothing is lost, and \
-             `squall optimize` makes them anew"
+            "the index files were not brought up to date, which makes queries slower ({error:#}); \
+             `squall verify` tells what is wrong"
         );
     }
 }

@@ -54,6 +54,7 @@ fn store(settings: &Settings) -> Check {
             return Ok("empty: type `squall ingest FOLDER`".into());
         }
         let store = EmbeddedStore::open(&settings.data_dir)?;
+        store.refuse_lost_writes()?;
         let rows = store.collections()?;
         store.check_derived()?;
         let (documents, chunks) = rows
@@ -94,7 +95,7 @@ fn model(settings: &Settings) -> Check {
     Check::of("model", embed(), |error| {
         (
             format!("{error:#}"),
-            "leave out --model to use the built-in one",
+            "leave out --model and --device to use the built-in one on this processor",
         )
     })
 }

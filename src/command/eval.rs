@@ -59,7 +59,7 @@ pub fn run(args: cli::Eval, settings: &Settings, printer: &Printer) -> anyhow::R
             bar.finish();
             (Arc::new(store), eval::COLLECTION)
         }
-        None => (app::existing_store(settings)?, settings.collection.as_str()),
+        None => (app::store_to_read(settings)?, settings.collection.as_str()),
     };
     let (collection, embedder) = collection_to_ask(&*store, name, &models)?;
     let asker = Asker {

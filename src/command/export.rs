@@ -7,7 +7,7 @@ use crate::present::{Printer, Report};
 use crate::settings::Settings;
 
 pub fn run(args: cli::Export, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
-    let store = app::existing_store(settings)?;
+    let store = app::store_to_read(settings)?;
     let exported = store.export(&settings.collection, &args.file, args.force)?;
     printer.print(&Report::Exported(exported))?;
     Ok(Exit::Done)

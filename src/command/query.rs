@@ -18,7 +18,7 @@ pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::
     if args.question != "-" {
         check_question(&args.question)?;
     }
-    let store = app::existing_store(settings)?;
+    let store = app::store_to_read(settings)?;
     let models = app::models_to_ask(settings)?;
     let filter = filter(&args.scope)?;
     let opened = begun.elapsed();

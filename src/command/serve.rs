@@ -51,6 +51,11 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
             "finishing what is under way; press Ctrl-C again to stop at once",
         )?;
         printer.note(&format!("listening on http://{}", listener.local_addr()?));
+        if !settings.addr.ip().is_loopback() {
+            tracing::warn!(
+                "there is no login: whoever reaches that address can read and add documents"
+            );
+        }
         let worker = tokio::spawn(work(Arc::clone(&state)));
         let serving = axum::serve(listener, router(Arc::clone(&state)))
             .with_graceful_shutdown(stop.clone().cancelled_owned());

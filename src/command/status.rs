@@ -18,7 +18,7 @@ use crate::store::{EmbeddedStore, JobRow, Store};
 use crate::usage;
 
 pub fn run(args: cli::Status, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
-    let store = app::existing_store(settings)?;
+    let store = app::store_to_read(settings)?;
     let mut exit = Exit::Done;
     if args.wait {
         exit = collect(&store, settings, printer)?;

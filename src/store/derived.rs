@@ -294,7 +294,10 @@ impl Bring<'_> {
             parts,
             dead: self.dead,
         })
-        .with_context(|| format!("the {} {} cannot be made", P::KIND, path.display()))
+        .with_context(|| {
+            let (kind, path) = (P::KIND, path.display());
+            format!("the {kind} {path} cannot be made: is its folder to be written to?")
+        })
     }
 
     /// Chunks that no file covers.

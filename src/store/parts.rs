@@ -185,7 +185,10 @@ impl<P: Part> Files<P> {
         generation: Generation<'_>,
         damaged: &mut dyn FnMut(&Path, anyhow::Error),
     ) -> (Chain<P>, bool) {
-        let there = self.there();
+        let there = self.there().unwrap_or_else(|error| {
+            damaged(&self.folder, error.into());
+            HashSet::new()
+        });
         let reaches = there
             .iter()
             .filter_map(|path| range_of(path, &collection.uid));
@@ -216,7 +219,7 @@ impl<P: Part> Files<P> {
 
     /// Bytes of the files of a collection.
     pub fn bytes(&self, uid: &str) -> u64 {
-        let paths = self.there().into_iter();
+        let paths = self.there().unwrap_or_default().into_iter();
         let paths = paths.filter(|path| range_of(path, uid).is_some());
         let sizes = paths.filter_map(|path| std::fs::metadata(path).ok());
         sizes.map(|meta| meta.len()).sum()
@@ -232,7 +235,7 @@ impl<P: Part> Files<P> {
 
     /// Removes the files that are not `kept`. For whoever has the writer lock.
     pub fn keep_only(&self, kept: &dyn Fn(&Path) -> bool) {
-        for path in self.there() {
+        for path in self.there().unwrap_or_default() {
             if !kept(&path) {
                 self.cache().remove(&path);
                 // What cannot be removed is in nobody's way.
@@ -242,9 +245,12 @@ impl<P: Part> Files<P> {
     }
 
     /// What is in the folder.
-    fn there(&self) -> HashSet<PathBuf> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
-        entries.flatten().map(|entry| entry.path()).collect()
+    fn there(&self) -> std::io::Result<HashSet<PathBuf>> {
+        match std::fs::read_dir(&self.folder) {
+            Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(HashSet::new()),
+            Err(error) => Err(error),
+        }
     }
 
     fn cache(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<P>>> {

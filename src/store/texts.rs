@@ -1,6 +1,6 @@
 //! The texts of chunks, which are stored as ranges of their pages.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::mapped::Reach;
 
@@ -52,10 +52,12 @@ pub fn each_text(
     while let Some(row) = rows.next()? {
         let of = (row.get(1)?, row.get(2)?);
         if page.of != of {
-            let text: Option<String> = pages
-                .query_row(params![of.0, of.1], |row| row.get(0))
-                .optional()?;
-            // A page that is gone is for `verify` to tell.
+            // A page that is gone or damaged is for `verify` to tell; the others are found.
+            let read = |row: &Row<'_>| {
+                let bytes = row.get_ref(0)?.as_bytes().unwrap_or_default();
+                Ok(String::from_utf8_lossy(bytes).into_owned())
+            };
+            let text = pages.query_row(params![of.0, of.1], read).optional()?;
             page = Page {
                 of,
                 text: text.unwrap_or_default(),

@@ -257,3 +257,54 @@ fn a_damaged_posting_file_is_not_carried_on() {
     let names = std::fs::read_dir(&folder).unwrap();
     assert_eq!(names.count(), 1);
 }
+
+/// What the index files hold is read from the pages where they are missing, and a page that is damaged
+/// stands in nobody else's way.
+#[test]
+fn a_damaged_page_without_index_files_leaves_the_others_to_be_found() {
+    let home = demo();
+    home.write(
+        "odd.txt",
+        "The lighthouse keeper of Skagen is called Ovesen.",
+    );
+    home.run(&["ingest", "docs"]).expect(0);
+    let path = home.data_dir().join("squall.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let text = b"keeper of Skagen";
+    let at = bytes.windows(text.len()).position(|window| window == text);
+    bytes[at.unwrap()] = 0xFF;
+    std::fs::write(&path, bytes).unwrap();
+    for folder in ["vectors", "postings"] {
+        std::fs::remove_dir_all(home.data_dir().join(folder)).unwrap();
+    }
+    home.run(&["query", "who approved the budget?"]).expect(0);
+    home.run(&["verify"]).expect(5);
+    home.run(&["repair", "--yes"]).expect(0);
+    home.run(&["ingest", "docs"]).expect(0);
+    home.run(&["verify"]).expect(0);
+}
+
+/// A log that is gone takes the whole store with it when nothing was moved out of it yet.
+#[test]
+fn reading_a_store_that_lost_its_latest_writes_says_so() {
+    let home = demo();
+    let database = home.data_dir().join("squall.db");
+    let older = std::fs::read(&database).unwrap();
+    home.write("late.txt", "The ferry to Lindholm sails at noon.");
+    home.run(&["ingest", "docs"]).expect(0);
+    std::fs::write(&database, older).unwrap();
+    let ran = home.run(&["query", "who approved the budget?"]).expect(0);
+    assert!(ran.stderr.contains("squall repair"), "{}", ran.stderr);
+    home.run(&["doctor"]).expect(5);
+}
+
+#[test]
+fn index_files_that_cannot_be_read_are_told_of() {
+    let home = demo();
+    let folder = home.data_dir().join("postings");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "not a folder").unwrap();
+    let ran = home.run(&["query", "who approved the budget?"]).expect(0);
+    assert!(ran.stderr.contains("postings"), "{}", ran.stderr);
+    home.run(&["verify"]).expect(5);
+}
