@@ -141,16 +141,12 @@ impl Search<'_> {
             .store
             .lexical(&self.collection, &asked, &self.filter, depth)?;
         let best: Vec<i64> = scored.iter().take(NAMED).map(|s| s.chunk).collect();
-        let hits = self.store.sketches(&best)?;
-        let probed = &hits[..hits.len().min(PROBED)];
-        let same = probed
-            .iter()
-            .filter(|(_, hit)| may_share_words(question, &hit.text));
+        let probed = self.store.texts(&best[..best.len().min(PROBED)])?;
+        let same = probed.iter().filter(|text| may_share_words(question, text));
         let is_known = same.count() * 5 >= probed.len() * 4;
-        let is_covered = probed
-            .iter()
-            .all(|(_, hit)| self.embedder.understands(&hit.text));
-        names::prefer_named(&asked, &mut scored, &hits);
+        let is_covered = probed.iter().all(|text| self.embedder.understands(text));
+        let names = self.store.names(&self.collection, &asked, &best)?;
+        names::prefer_named(&asked, &mut scored, &names);
         Ok((scored, is_known || !is_covered))
     }
 }

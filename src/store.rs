@@ -17,6 +17,7 @@ mod lexical;
 mod lock;
 mod mapped;
 mod mark;
+mod names;
 mod parts;
 mod postings;
 mod put;
@@ -139,6 +140,18 @@ pub struct StoredSource {
 pub struct Scored {
     pub chunk: i64,
     pub score: f32,
+}
+
+/// What a chunk is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    pub chunk: i64,
+    /// Path of its document.
+    pub document: String,
+    /// Title of its document.
+    pub title: Option<String>,
+    /// The terms asked for that its Markdown headings hold, by their indices.
+    pub headings: Vec<usize>,
 }
 
 /// How many chunks to bring back.
@@ -318,9 +331,16 @@ pub trait Store: Ledger {
     ) -> anyhow::Result<Nearest>;
     /// The chunks with these ids, in this order, gone ones left out; `score` is 0.
     fn hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>>;
-    /// The same for ranking only: nothing is compared with its checksum, and what cannot be read is left
-    /// out.
-    fn sketches(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>>;
+    /// Texts of chunks, for ranking only: nothing is compared with its checksum, and what cannot be read
+    /// is left out.
+    fn texts(&self, chunks: &[i64]) -> anyhow::Result<Vec<String>>;
+    /// What chunks are called, in the same way; of their headings, what they hold of `terms`.
+    fn names(
+        &self,
+        collection: &Collection,
+        terms: &[String],
+        chunks: &[i64],
+    ) -> anyhow::Result<Vec<Named>>;
 
     /// Brings the index files up to date; with `force` makes all of them anew. Needs the writer lock.
     fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed>;

@@ -98,6 +98,12 @@ pub fn terms(text: &str) -> Vec<String> {
     found
 }
 
+/// The terms of the Markdown headings in `text`.
+pub fn heading_terms(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.flat_map(terms).collect()
+}
+
 /// The distinct terms of a question, without stop words, Korean question words and endings unless
 /// there is nothing else.
 pub fn query_terms(question: &str) -> Vec<String> {

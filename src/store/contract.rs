@@ -11,6 +11,7 @@ pub fn check(make: &dyn Fn() -> Box<dyn Store>) {
     two_paths_share_a_document(&*make());
     both_arms_find_and_filter(&*make());
     results_are_the_same_before_and_after_refresh(&*make());
+    names_are_known_before_and_after_refresh(&*make());
     jobs_are_kept_and_settled(&*make());
     models_are_not_mixed(&*make());
 }
@@ -306,6 +307,40 @@ fn results_are_the_same_before_and_after_refresh(store: &dyn Store) {
     assert_eq!(nearest(store, [1.0, 0.0], &all, IndexChoice::Hnsw), exact);
 }
 
+fn names_are_known_before_and_after_refresh(store: &dyn Store) {
+    let collection = open(store);
+    let pages = [
+        ("## The harbour\nopens", [1.0, 0.0]),
+        ("harbour # budget", [0.0, 1.0]),
+    ];
+    store
+        .put(&Entry {
+            parsed: Parsed {
+                title: Some("Minutes".into()),
+                ..entry("/r/a.md", "h1", &pages).parsed
+            },
+            ..entry("/r/a.md", "h1", &pages)
+        })
+        .unwrap();
+    let asked = ["budget".to_owned(), "harbour".to_owned()];
+    let found = store.lexical(&collection, &asked, &Filter::default(), 9);
+    let mut chunks: Vec<i64> = found.unwrap().iter().map(|s| s.chunk).collect();
+    chunks.sort_unstable();
+    let named = |chunk, headings: &[usize]| Named {
+        chunk,
+        document: "/r/a.md".into(),
+        title: Some("Minutes".into()),
+        headings: headings.to_vec(),
+    };
+    let expected = [named(chunks[0], &[1]), named(chunks[1], &[])];
+    let gone = [chunks[0], 99, chunks[1]];
+    for _ in 0..2 {
+        assert_eq!(store.names(&collection, &asked, &gone).unwrap(), expected);
+        assert_eq!(store.texts(&gone).unwrap(), pages.map(|(text, _)| text));
+        store.refresh(&collection, true).unwrap();
+    }
+}
+
 fn jobs_are_kept_and_settled(store: &dyn Store) {
     open(store);
     let id = DocumentId("h1".into());
@@ -354,5 +389,5 @@ fn the_embedded_store_keeps_the_contract() {
         let folder = root.path().join(made.get().to_string());
         Box::new(EmbeddedStore::open(&folder).unwrap())
     });
-    assert_eq!(made.get(), 7);
+    assert_eq!(made.get(), 8);
 }

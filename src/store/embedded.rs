@@ -3,7 +3,7 @@
 use super::sqlite::EmbeddedStore;
 use super::{
     Collection, CollectionRow, Depth, DocumentRow, Entry, Frequencies, JobRow, ModelIdentity,
-    Nearest, Refreshed, Scored, Store, StoredSource,
+    Named, Nearest, Refreshed, Scored, Store, StoredSource,
 };
 use crate::document::{DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
 use crate::ledger::Target;
@@ -120,8 +120,17 @@ impl Store for EmbeddedStore {
         self.find_hits(chunks)
     }
 
-    fn sketches(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>> {
-        self.find_sketches(chunks)
+    fn texts(&self, chunks: &[i64]) -> anyhow::Result<Vec<String>> {
+        self.find_texts(chunks)
+    }
+
+    fn names(
+        &self,
+        collection: &Collection,
+        terms: &[String],
+        chunks: &[i64],
+    ) -> anyhow::Result<Vec<Named>> {
+        self.find_names(collection, terms, chunks)
     }
 
     fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed> {

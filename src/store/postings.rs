@@ -4,7 +4,7 @@
 //! Layout, little endian: a header of [`HEADER`] bytes; the chunk ids (i64, ascending); the chunks'
 //! lengths in tokens (u32); for each term the places of its chunks among those (u32, ascending) and its
 //! occurrences in each (u8, 255 for more), filled up to a multiple of 4; a record for each term, terms
-//! ascending, and one more; the terms. The header holds the BLAKE3 of ids and lengths and that of all
+//! ascending, and one more; the terms, those in headings a second time behind a `#`. The header holds the BLAKE3 of ids and lengths and that of all
 //! behind them, and ends with its own. Opening the file checks header, ids and lengths; `verify` the
 //! rest. Terms are those of [`crate::terms`].
 
@@ -23,10 +23,10 @@ use super::Collection;
 use super::mapped::{self, FRONT, Front, array};
 use super::parts::{FromDatabase, Job, Part};
 
-pub use build::counted;
+pub use build::{counted, in_heading};
 pub use search::Asked;
 
-const MAGIC: &[u8; 8] = b"SQLPST\x00\x01";
+const MAGIC: &[u8; 8] = b"SQLPST\x00\x02";
 /// Magic and front; numbers of chunks, of terms, of tokens; where the records begin; the mean length
 /// that bounds hold for, and 4 bytes; checksums of ids and lengths, of the rest, and of the header.
 const HEADER: usize = FRONT + 5 * 8 + 32 + 32 + 32;
@@ -105,8 +105,7 @@ impl Part for Postings {
     }
 
     fn holds(&self, chunk: i64) -> bool {
-        let low = mapped::first_not(self.chunks, |middle| self.chunk(middle) < chunk);
-        low < self.chunks && self.chunk(low) == chunk
+        self.place(chunk).is_some()
     }
 
     fn verify(&self) -> anyhow::Result<()> {
@@ -129,6 +128,12 @@ impl Postings {
     /// The id of the chunk at `place`.
     pub fn chunk(&self, place: usize) -> i64 {
         i64::from_le_bytes(array(&self.map, HEADER + 8 * place))
+    }
+
+    /// Where a chunk is in the file.
+    pub fn place(&self, chunk: i64) -> Option<usize> {
+        let low = mapped::first_not(self.chunks, |middle| self.chunk(middle) < chunk);
+        (low < self.chunks && self.chunk(low) == chunk).then_some(low)
     }
 
     /// Tokens of the chunk at `place`.

@@ -176,13 +176,6 @@ impl EmbeddedStore {
         }
         Ok(hits)
     }
-
-    pub(super) fn find_sketches(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>> {
-        let db = self.db();
-        let mut statement = db.prepare_cached(&format!("SELECT {HIT} {OF_CHUNK}"))?;
-        let sketch = |&chunk: &i64| Some((chunk, statement.query_row([chunk], hit).ok()?));
-        Ok(chunks.iter().filter_map(sketch).collect())
-    }
 }
 
 /// The columns [`hit`] reads.

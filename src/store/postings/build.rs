@@ -13,7 +13,7 @@ use crate::store::Collection;
 use crate::store::mapped::{self, Reach};
 use crate::store::parts::Job;
 use crate::store::texts::each_text;
-use crate::terms::terms;
+use crate::terms::{heading_terms, terms};
 
 /// Chunks of a run: some 50 MB.
 const RUN: usize = 65_536;
@@ -74,7 +74,8 @@ impl Run {
     }
 }
 
-/// Number of terms in a text, and how often each occurs.
+/// Number of terms in a text, and how often each occurs; those of headings stand there a second time
+/// as [`in_heading`] spells them.
 pub fn counted(text: &str) -> (u32, HashMap<String, u8>) {
     let all = terms(text);
     let length = all.len() as u32;
@@ -83,7 +84,15 @@ pub fn counted(text: &str) -> (u32, HashMap<String, u8>) {
         let count = counts.entry(term).or_default();
         *count = count.saturating_add(1);
     }
+    for term in heading_terms(text) {
+        counts.insert(in_heading(&term), 1);
+    }
     (length, counts)
+}
+
+/// The name of the list of chunks that have a term in a heading. No term begins with a `#`.
+pub fn in_heading(term: &str) -> String {
+    format!("#{term}")
 }
 
 impl Lists for Sorted {
