@@ -14,7 +14,7 @@ use self::calibration::{Kind, Reader};
 use self::wanted::wanted;
 use crate::document::{Answer, Citation, Span};
 use crate::retrieve::{Retrieved, Search};
-use crate::text::{byte_of_char, is_cjk_text, may_share_words, one_line};
+use crate::text::{Script, byte_of_char, is_cjk_text, one_line};
 
 /// Most sentences quoted.
 const MOST_QUOTES: usize = 3;
@@ -35,7 +35,8 @@ pub fn answer(
     let best = retrieved.hits.first();
     let calibration = Kind {
         is_cjk,
-        is_across: best.is_some_and(|hit| !may_share_words(question, &hit.text)),
+        is_across: best
+            .is_some_and(|hit| !Script::of(question).may_share_words(Script::of(&hit.text))),
         model: match retrieved.vector.is_some() {
             true => Reader::of(&search.collection.model.fingerprint),
             false => Reader::Other,

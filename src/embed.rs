@@ -16,6 +16,8 @@ mod wordpiece;
 
 use std::path::Path;
 
+use crate::text::Script;
+
 pub use bert::BertEmbedder;
 pub use models::Models;
 
@@ -37,8 +39,12 @@ pub trait Embedder: Send + Sync {
     fn dimension(&self) -> usize;
     /// Tokens the model reads of one text, special tokens included.
     fn max_tokens(&self) -> usize;
+    /// Whether the model was trained on text in this script.
+    fn reads(&self, script: Script) -> bool;
     /// Whether the model was trained on text in the script of `text`.
-    fn understands(&self, text: &str) -> bool;
+    fn understands(&self, text: &str) -> bool {
+        self.reads(Script::of(text))
+    }
     /// Texts to embed at once.
     fn at_once(&self) -> usize;
     /// Tokens of `text`, special tokens not counted.

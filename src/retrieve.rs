@@ -10,7 +10,7 @@ use crate::embed::{Embedder, Role};
 use crate::settings::{IndexChoice, Mode};
 use crate::store::{Collection, Depth, Nearest, Scored, Store};
 use crate::terms::query_terms;
-use crate::text::{is_cjk_text, may_share_words};
+use crate::text::{Script, is_cjk_text};
 use crate::usage;
 
 /// The best of each arm, which are fused.
@@ -141,12 +141,13 @@ impl Search<'_> {
             .store
             .lexical(&self.collection, &asked, &self.filter, depth)?;
         let best: Vec<i64> = scored.iter().take(NAMED).map(|s| s.chunk).collect();
-        let probed = self.store.texts(&best[..best.len().min(PROBED)])?;
-        let same = probed.iter().filter(|text| may_share_words(question, text));
+        let sketches = self.store.sketches(&self.collection, &asked, &best)?;
+        let probed = &sketches[..sketches.len().min(PROBED)];
+        let script = Script::of(question);
+        let same = probed.iter().filter(|s| script.may_share_words(s.script));
         let is_known = same.count() * 5 >= probed.len() * 4;
-        let is_covered = probed.iter().all(|text| self.embedder.understands(text));
-        let names = self.store.names(&self.collection, &asked, &best)?;
-        names::prefer_named(&asked, &mut scored, &names);
+        let is_covered = probed.iter().all(|s| self.embedder.reads(s.script));
+        names::prefer_named(&asked, &mut scored, &sketches);
         Ok((scored, is_known || !is_covered))
     }
 }

@@ -14,10 +14,10 @@ mod graph_file;
 mod hnsw;
 mod jobs;
 mod lexical;
+mod listing;
 mod lock;
 mod mapped;
 mod mark;
-mod names;
 mod parts;
 mod postings;
 mod put;
@@ -25,6 +25,7 @@ mod reclaim;
 mod repair;
 mod salvage;
 mod search;
+mod sketch;
 mod sqlite;
 mod stats;
 mod sums;
@@ -40,8 +41,10 @@ use crate::document::{Chunk, DocumentId, Filter, Hit, Page, Parsed, Source, Tags
 use crate::error::Error;
 use crate::ledger::{Job, Ledger, Target};
 use crate::settings::IndexChoice;
+use crate::text::Script;
 use crate::usage;
 
+pub use listing::{Day, DocumentQuery, History, JobQuery, Listed, ListedJob, Slice, SortBy};
 pub use lock::WriterLock;
 pub use repair::{Repaired, open as open_to_repair};
 pub use sqlite::EmbeddedStore;
@@ -142,9 +145,9 @@ pub struct Scored {
     pub score: f32,
 }
 
-/// What a chunk is called.
+/// What a chunk is called, and written in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Named {
+pub struct Sketch {
     pub chunk: i64,
     /// Path of its document.
     pub document: String,
@@ -152,6 +155,7 @@ pub struct Named {
     pub title: Option<String>,
     /// The terms asked for that its Markdown headings hold, by their indices.
     pub headings: Vec<usize>,
+    pub script: Script,
 }
 
 /// How many chunks to bring back.
@@ -331,16 +335,14 @@ pub trait Store: Ledger {
     ) -> anyhow::Result<Nearest>;
     /// The chunks with these ids, in this order, gone ones left out; `score` is 0.
     fn hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>>;
-    /// Texts of chunks, for ranking only: nothing is compared with its checksum, and what cannot be read
-    /// is left out.
-    fn texts(&self, chunks: &[i64]) -> anyhow::Result<Vec<String>>;
-    /// What chunks are called, in the same way; of their headings, what they hold of `terms`.
-    fn names(
+    /// What chunks are called and written in, gone ones left out. For ranking only: no page is read,
+    /// where the posting files hold the chunk, and nothing is compared with its checksum.
+    fn sketches(
         &self,
         collection: &Collection,
         terms: &[String],
         chunks: &[i64],
-    ) -> anyhow::Result<Vec<Named>>;
+    ) -> anyhow::Result<Vec<Sketch>>;
 
     /// Brings the index files up to date; with `force` makes all of them anew. Needs the writer lock.
     fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed>;
@@ -358,6 +360,29 @@ pub trait Store: Ledger {
     fn collections(&self) -> anyhow::Result<Vec<CollectionRow>>;
     /// The documents whose path is `prefix` or below it; all for an empty prefix.
     fn documents(&self, collection: &str, prefix: &str) -> anyhow::Result<Vec<DocumentRow>>;
+    /// A piece of the documents `query` asks for, stored or on their way, and how many there are.
+    fn list_documents(
+        &self,
+        query: &DocumentQuery,
+        slice: Slice,
+    ) -> anyhow::Result<(u64, Vec<Listed>)>;
+    /// One document, stored or on its way.
+    fn list_document(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+    ) -> anyhow::Result<Option<Listed>>;
+    /// A piece of the chunks of a document in their order, and how many there are.
+    fn list_chunks(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        slice: Slice,
+    ) -> anyhow::Result<(u64, Vec<Chunk>)>;
+    /// A piece of the jobs `query` asks for, the last changed first, and how many there are.
+    fn list_jobs(&self, query: &JobQuery, slice: Slice) -> anyhow::Result<(u64, Vec<JobRow>)>;
+    /// What came in over time, of which kinds, and how the jobs stand.
+    fn history(&self, collection: &str) -> anyhow::Result<History>;
     /// Jobs that are not completed, oldest first.
     fn open_jobs(&self) -> anyhow::Result<Vec<JobRow>>;
     /// A job with its targets.

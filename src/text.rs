@@ -12,6 +12,13 @@ pub fn nfc(text: &str) -> String {
     text.nfc().collect()
 }
 
+/// The extension of a file name in lower case, without its dot; empty where there is none.
+pub fn extension(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let (_, extension) = name.rsplit_once('.').unwrap_or_default();
+    extension.to_lowercase()
+}
+
 /// Hangul syllables and jamo.
 pub fn is_hangul(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{11FF}' | '\u{3130}'..='\u{318F}' | '\u{A960}'..='\u{A97F}'
@@ -25,31 +32,70 @@ pub fn is_cjk(c: char) -> bool {
             | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{2FA1F}')
 }
 
+/// The share of CJK letters from which a text is mainly Korean, Chinese or Japanese.
+const MAINLY: f32 = 0.3;
+
+/// Number of letters, and of CJK letters among them.
+fn letters(text: &str) -> (u32, u32) {
+    let letters = text.chars().filter(|c| c.is_alphabetic());
+    letters.fold((0, 0), |(all, cjk), c| {
+        (all + 1, cjk + u32::from(is_cjk(c)))
+    })
+}
+
 /// Share of the letters that are CJK, 0 for text without letters.
 pub fn cjk_share(text: &str) -> f32 {
-    let (mut letters, mut cjk) = (0u32, 0u32);
-    for c in text.chars().filter(|c| c.is_alphabetic()) {
-        letters += 1;
-        cjk += u32::from(is_cjk(c));
-    }
-    if letters == 0 {
-        0.0
-    } else {
-        cjk as f32 / letters as f32
-    }
+    let (letters, cjk) = letters(text);
+    cjk as f32 / letters.max(1) as f32
 }
 
 /// Whether a text is mainly Korean, Chinese or Japanese: such text has Latin words too.
 pub fn is_cjk_text(text: &str) -> bool {
-    cjk_share(text) >= 0.3
+    cjk_share(text) >= MAINLY
 }
 
-/// Whether words of `question` can be expected in `passage`: both Korean, Chinese or Japanese, or
-/// neither. A Korean page full of commands is Korean still; text without letters may be either.
-pub fn may_share_words(question: &str, passage: &str) -> bool {
-    match is_cjk_text(question) {
-        true => cjk_share(passage) >= 0.05 || !passage.chars().any(char::is_alphabetic),
-        false => !is_cjk_text(passage),
+/// What a text is written in: how many of its letters are CJK.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Script(u8);
+
+impl Script {
+    /// Steps of the share; thresholds are whole numbers of them.
+    const STEPS: u32 = 200;
+    const NO_LETTERS: u8 = u8::MAX;
+
+    pub fn of(text: &str) -> Self {
+        let (letters, cjk) = letters(text);
+        // At most `STEPS`.
+        let share = (Self::STEPS * cjk).checked_div(letters);
+        Self(share.map_or(Self::NO_LETTERS, |share| share as u8))
+    }
+
+    /// From what [`Script::byte`] gave.
+    pub fn from_byte(byte: u8) -> Self {
+        Self(byte)
+    }
+
+    /// In one byte, 0 for text without CJK letters that has others.
+    pub fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// As [`cjk_share`].
+    pub fn cjk_share(self) -> f32 {
+        match self.0 {
+            Self::NO_LETTERS => 0.0,
+            share => f32::from(share) / Self::STEPS as f32,
+        }
+    }
+
+    /// Whether words of a question in this script can be expected in `passage`: both Korean, Chinese or
+    /// Japanese, or neither. A Korean page full of commands is Korean still; text without letters may be
+    /// either.
+    pub fn may_share_words(self, passage: Self) -> bool {
+        match self.cjk_share() >= MAINLY {
+            true => passage.cjk_share() >= 0.05 || passage.0 == Self::NO_LETTERS,
+            false => passage.cjk_share() < MAINLY,
+        }
     }
 }
 
@@ -315,5 +361,14 @@ mod tests {
         assert_eq!(cjk_share("2024 예산"), 1.0);
         assert_eq!(cjk_share("123"), 0.0);
         assert_eq!(cjk_share("가 b"), 0.5);
+        for text in ["2024 예산", "123", "가 b", "command", "가나다 abcdefg"] {
+            let script = Script::of(text);
+            assert_eq!(Script::from_byte(script.byte()), script);
+            assert!((script.cjk_share() - cjk_share(text)).abs() <= 0.005);
+        }
+        let may = |a: &str, b: &str| Script::of(a).may_share_words(Script::of(b));
+        assert!(may("예산은?", "2024") && may("budget", "2024"));
+        assert!(may("예산은?", "예산 a long command of more words"));
+        assert!(!may("예산은?", "budget") && !may("budget", "예산"));
     }
 }

@@ -15,6 +15,7 @@ use super::encoder::Encoder;
 use super::tokenize::Tokenizer;
 use super::{Embedder, Role};
 use crate::settings::DeviceChoice;
+use crate::text::Script;
 
 /// Tokens computed together: enough rows for the matrix kernels, few enough to stay in cache and to
 /// give every core a batch.
@@ -232,8 +233,8 @@ impl Embedder for BertEmbedder {
         self.source.facts().max_tokens
     }
 
-    fn understands(&self, text: &str) -> bool {
-        !self.source.facts().english_only || crate::text::cjk_share(text) < MOSTLY
+    fn reads(&self, script: Script) -> bool {
+        !self.source.facts().english_only || script.cjk_share() < MOSTLY
     }
 
     fn at_once(&self) -> usize {

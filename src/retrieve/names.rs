@@ -3,19 +3,19 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use crate::store::{Named, Scored};
+use crate::store::{Scored, Sketch};
 use crate::terms::terms;
 
 /// How much better a lexical score becomes where the chunk's names hold every term of the question.
 /// XQuAD's articles, which are named: nDCG@10 .9850 with 0, .9853 with 0.2; at 0.4 quotes get worse.
 const NAME_WEIGHT: f32 = 0.2;
 
-/// Raises the scores of chunks that are called what was asked for, and sorts anew. `names` are those of
-/// the chunks that might come first.
-pub fn prefer_named(asked: &[String], scored: &mut [Scored], names: &[Named]) {
-    let shares: HashMap<i64, f32> = names
+/// Raises the scores of chunks that are called what was asked for, and sorts anew. `sketches` are of the
+/// chunks that might come first.
+pub fn prefer_named(asked: &[String], scored: &mut [Scored], sketches: &[Sketch]) {
+    let shares: HashMap<i64, f32> = sketches
         .iter()
-        .map(|named| (named.chunk, share(asked, named)))
+        .map(|sketch| (sketch.chunk, share(asked, sketch)))
         .collect();
     for scored in scored.iter_mut() {
         let share = shares.get(&scored.chunk).copied().unwrap_or(0.0);
@@ -25,12 +25,12 @@ pub fn prefer_named(asked: &[String], scored: &mut [Scored], names: &[Named]) {
 }
 
 /// The part of `asked` that the file name without its ending, the title and the headings hold.
-fn share(asked: &[String], named: &Named) -> f32 {
-    let stem = Path::new(&named.document).file_stem().unwrap_or_default();
+fn share(asked: &[String], sketch: &Sketch) -> f32 {
+    let stem = Path::new(&sketch.document).file_stem().unwrap_or_default();
     let stem = stem.to_string_lossy();
-    let names = [&*stem, named.title.as_deref().unwrap_or_default()];
+    let names = [&*stem, sketch.title.as_deref().unwrap_or_default()];
     let held: HashSet<String> = names.into_iter().flat_map(terms).collect();
-    let is_held = |(index, term)| held.contains(term) || named.headings.contains(&index);
+    let is_held = |(index, term)| held.contains(term) || sketch.headings.contains(&index);
     let held = asked.iter().enumerate().filter(|each| is_held(*each));
     held.count() as f32 / asked.len().max(1) as f32
 }
@@ -40,24 +40,24 @@ mod tests {
     use super::*;
     use crate::terms::query_terms;
 
-    fn named(document: &str, title: Option<&str>, headings: &[usize]) -> Named {
-        Named {
-            chunk: 0,
+    fn named(document: &str, title: Option<&str>, headings: &[usize]) -> Sketch {
+        Sketch {
             document: document.to_owned(),
             title: title.map(str::to_owned),
             headings: headings.to_vec(),
+            ..Sketch::default()
         }
     }
 
-    fn order(question: &str, names: Vec<Named>) -> Vec<i64> {
+    fn order(question: &str, names: Vec<Sketch>) -> Vec<i64> {
         let mut scored: Vec<Scored> = (1..=names.len() as i64)
             .map(|chunk| Scored {
                 chunk,
                 score: 10.0 - chunk as f32 * 0.1,
             })
             .collect();
-        let number = |(chunk, named)| Named { chunk, ..named };
-        let names: Vec<Named> = (1..).zip(names).map(number).collect();
+        let number = |(chunk, named)| Sketch { chunk, ..named };
+        let names: Vec<Sketch> = (1..).zip(names).map(number).collect();
         prefer_named(&query_terms(question), &mut scored, &names);
         scored.iter().map(|scored| scored.chunk).collect()
     }

@@ -311,7 +311,7 @@ fn names_are_known_before_and_after_refresh(store: &dyn Store) {
     let collection = open(store);
     let pages = [
         ("## The harbour\nopens", [1.0, 0.0]),
-        ("harbour # budget", [0.0, 1.0]),
+        ("harbour # budget 예산안", [0.0, 1.0]),
     ];
     store
         .put(&Entry {
@@ -326,17 +326,21 @@ fn names_are_known_before_and_after_refresh(store: &dyn Store) {
     let found = store.lexical(&collection, &asked, &Filter::default(), 9);
     let mut chunks: Vec<i64> = found.unwrap().iter().map(|s| s.chunk).collect();
     chunks.sort_unstable();
-    let named = |chunk, headings: &[usize]| Named {
+    let sketch = |chunk, headings: &[usize], text: &str| Sketch {
         chunk,
         document: "/r/a.md".into(),
         title: Some("Minutes".into()),
         headings: headings.to_vec(),
+        script: Script::of(text),
     };
-    let expected = [named(chunks[0], &[1]), named(chunks[1], &[])];
+    let expected = [
+        sketch(chunks[0], &[1], pages[0].0),
+        sketch(chunks[1], &[], pages[1].0),
+    ];
     let gone = [chunks[0], 99, chunks[1]];
     for _ in 0..2 {
-        assert_eq!(store.names(&collection, &asked, &gone).unwrap(), expected);
-        assert_eq!(store.texts(&gone).unwrap(), pages.map(|(text, _)| text));
+        let found = store.sketches(&collection, &asked, &gone).unwrap();
+        assert_eq!(found, expected);
         store.refresh(&collection, true).unwrap();
     }
 }

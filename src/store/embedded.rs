@@ -2,10 +2,11 @@
 
 use super::sqlite::EmbeddedStore;
 use super::{
-    Collection, CollectionRow, Depth, DocumentRow, Entry, Frequencies, JobRow, ModelIdentity,
-    Named, Nearest, Refreshed, Scored, Store, StoredSource,
+    Collection, CollectionRow, Depth, DocumentQuery, DocumentRow, Entry, Frequencies, History,
+    JobQuery, JobRow, Listed, ModelIdentity, Nearest, Refreshed, Scored, Sketch, Slice, Store,
+    StoredSource,
 };
-use crate::document::{DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
+use crate::document::{Chunk, DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
 use crate::ledger::Target;
 use crate::settings::IndexChoice;
 
@@ -120,17 +121,13 @@ impl Store for EmbeddedStore {
         self.find_hits(chunks)
     }
 
-    fn texts(&self, chunks: &[i64]) -> anyhow::Result<Vec<String>> {
-        self.find_texts(chunks)
-    }
-
-    fn names(
+    fn sketches(
         &self,
         collection: &Collection,
         terms: &[String],
         chunks: &[i64],
-    ) -> anyhow::Result<Vec<Named>> {
-        self.find_names(collection, terms, chunks)
+    ) -> anyhow::Result<Vec<Sketch>> {
+        self.find_sketches(collection, terms, chunks)
     }
 
     fn refresh(&self, collection: &Collection, force: bool) -> anyhow::Result<Refreshed> {
@@ -152,6 +149,43 @@ impl Store for EmbeddedStore {
 
     fn documents(&self, collection: &str, prefix: &str) -> anyhow::Result<Vec<DocumentRow>> {
         self.document_rows(collection, prefix)
+    }
+
+    fn list_documents(
+        &self,
+        query: &DocumentQuery,
+        slice: Slice,
+    ) -> anyhow::Result<(u64, Vec<Listed>)> {
+        self.documents_of(query, slice)
+    }
+
+    fn list_document(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+    ) -> anyhow::Result<Option<Listed>> {
+        self.document_of(collection, document)
+    }
+
+    fn list_chunks(
+        &self,
+        collection: &str,
+        document: &DocumentId,
+        slice: Slice,
+    ) -> anyhow::Result<(u64, Vec<Chunk>)> {
+        self.chunks_of(collection, document, slice)
+    }
+
+    fn list_jobs(&self, query: &JobQuery, slice: Slice) -> anyhow::Result<(u64, Vec<JobRow>)> {
+        self.jobs_of(query, slice)
+    }
+
+    fn history(&self, collection: &str) -> anyhow::Result<History> {
+        Ok(History {
+            days: self.days(collection)?,
+            kinds: self.kinds(collection)?,
+            jobs: self.job_states()?,
+        })
     }
 
     fn open_jobs(&self) -> anyhow::Result<Vec<JobRow>> {

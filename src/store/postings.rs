@@ -4,7 +4,8 @@
 //! Layout, little endian: a header of [`HEADER`] bytes; the chunk ids (i64, ascending); the chunks'
 //! lengths in tokens (u32); for each term the places of its chunks among those (u32, ascending) and its
 //! occurrences in each (u8, 255 for more), filled up to a multiple of 4; a record for each term, terms
-//! ascending, and one more; the terms, those in headings a second time behind a `#`. The header holds the BLAKE3 of ids and lengths and that of all
+//! ascending, and one more; the terms, those in headings a second time behind a
+//! `#`, and the script as `#`. The header holds the BLAKE3 of ids and lengths and that of all
 //! behind them, and ends with its own. Opening the file checks header, ids and lengths; `verify` the
 //! rest. Terms are those of [`crate::terms`].
 
@@ -23,7 +24,7 @@ use super::Collection;
 use super::mapped::{self, FRONT, Front, array};
 use super::parts::{FromDatabase, Job, Part};
 
-pub use build::{counted, in_heading};
+pub use build::{SCRIPT, counted, in_heading};
 pub use search::Asked;
 
 const MAGIC: &[u8; 8] = b"SQLPST\x00\x02";

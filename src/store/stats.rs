@@ -9,6 +9,19 @@ use super::sqlite::EmbeddedStore;
 use super::{CollectionRow, DocumentRow};
 use crate::document::DocumentId;
 
+/// `documents d` as [`document_row`] reads them.
+pub(super) const DOCUMENT_ROW: &str =
+    "SELECT d.hash, c.name, d.title, d.parser, d.size, d.created_at,
+       (SELECT count(*) FROM pages p WHERE p.document_id = d.id),
+       (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'blank'),
+       (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'empty'),
+       (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'garbled'),
+       (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'failed'),
+       (SELECT count(*) FROM chunks k WHERE k.document_id = d.id),
+       (SELECT json_group_array(path) FROM sources WHERE document_id = d.id),
+       (SELECT json_group_object(key, value) FROM tags WHERE document_id = d.id)
+     FROM documents d JOIN collections c ON c.id = d.collection_id";
+
 impl EmbeddedStore {
     pub(super) fn collection_rows(&self) -> anyhow::Result<Vec<CollectionRow>> {
         let mut rows: Vec<(String, CollectionRow)> = {
@@ -49,17 +62,7 @@ impl EmbeddedStore {
     ) -> anyhow::Result<Vec<DocumentRow>> {
         let db = self.db();
         let mut statement = db.prepare_cached(&format!(
-            "SELECT d.hash, c.name, d.title, d.parser, d.size, d.created_at,
-               (SELECT count(*) FROM pages p WHERE p.document_id = d.id),
-               (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'blank'),
-               (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'empty'),
-               (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'garbled'),
-               (SELECT count(*) FROM pages p WHERE p.document_id = d.id AND verdict = 'failed'),
-               (SELECT count(*) FROM chunks k WHERE k.document_id = d.id),
-               (SELECT json_group_array(path) FROM sources WHERE document_id = d.id),
-               (SELECT json_group_object(key, value) FROM tags WHERE document_id = d.id)
-             FROM documents d JOIN collections c ON c.id = d.collection_id
-             WHERE c.name = ?1
+            "{DOCUMENT_ROW} WHERE c.name = ?1
                AND EXISTS (SELECT 1 FROM sources s WHERE s.document_id = d.id AND {BELOW})
              ORDER BY (SELECT min(path) FROM sources WHERE document_id = d.id)"
         ))?;
@@ -97,7 +100,7 @@ fn collection_row(row: &Row<'_>) -> rusqlite::Result<(String, CollectionRow)> {
     ))
 }
 
-fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
+pub(super) fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
     let paths: String = row.get(12)?;
     let tags: String = row.get(13)?;
     Ok(DocumentRow {

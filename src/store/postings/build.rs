@@ -14,6 +14,7 @@ use crate::store::mapped::{self, Reach};
 use crate::store::parts::Job;
 use crate::store::texts::each_text;
 use crate::terms::{heading_terms, terms};
+use crate::text::Script;
 
 /// Chunks of a run: some 50 MB.
 const RUN: usize = 65_536;
@@ -74,8 +75,12 @@ impl Run {
     }
 }
 
+/// The name of the list of chunks with CJK letters, or without any letters; their [`Script`] stands for
+/// the number of occurrences. No term is that.
+pub const SCRIPT: &str = "#";
+
 /// Number of terms in a text, and how often each occurs; those of headings stand there a second time
-/// as [`in_heading`] spells them.
+/// as [`in_heading`] spells them, and the script as [`SCRIPT`].
 pub fn counted(text: &str) -> (u32, HashMap<String, u8>) {
     let all = terms(text);
     let length = all.len() as u32;
@@ -86,6 +91,10 @@ pub fn counted(text: &str) -> (u32, HashMap<String, u8>) {
     }
     for term in heading_terms(text) {
         counts.insert(in_heading(&term), 1);
+    }
+    let script = Script::of(text).byte();
+    if script > 0 {
+        counts.insert(SCRIPT.to_owned(), script);
     }
     (length, counts)
 }
