@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::answer::answer;
-use crate::document::Answer;
+use crate::document::{Answer, Hit};
 use crate::embed::{Embedder, Models};
 use crate::error::Error;
 use crate::ingest::model_of;
@@ -32,8 +32,18 @@ impl Asker<'_> {
     /// # Errors
     /// A usage error for a question that is none.
     pub fn ask(&self, question: &str) -> anyhow::Result<Answer> {
+        self.ask_aloud(question, &mut |_| ())
+    }
+
+    /// The same; `hits` hears of the passages to be shown before the answer is composed.
+    pub fn ask_aloud(
+        &self,
+        question: &str,
+        hits: &mut dyn FnMut(&[Hit]),
+    ) -> anyhow::Result<Answer> {
         check_question(question)?;
         let retrieved = self.search.run(question, self.top_k.max(LOOKED_AT))?;
+        hits(&retrieved.hits[..retrieved.hits.len().min(self.top_k)]);
         answer(
             &self.search,
             question,

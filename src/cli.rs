@@ -316,6 +316,12 @@ pub struct Serve {
     /// Address to listen on [default: 127.0.0.1:8000]
     #[arg(long, value_name = "HOST:PORT")]
     pub addr: Option<SocketAddr>,
+    /// Keep the bytes of uploads, for download and parsing anew [default: true]
+    #[arg(long, value_name = "BOOL")]
+    pub keep_originals: Option<bool>,
+    /// Largest upload, such as 50MB [default: 200MB]
+    #[arg(long, value_name = "SIZE")]
+    pub max_upload: Option<String>,
     /// Collection to take documents into and answer from [default: default]
     #[arg(short, long, value_name = "NAME")]
     pub collection: Option<String>,

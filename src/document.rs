@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Version of every JSON object Squall prints.
 pub const SCHEMA: u32 = 1;
@@ -27,7 +28,7 @@ pub struct Source {
 }
 
 /// BLAKE3 of a document's bytes in lower-case hex: its identity.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct DocumentId(pub String);
 
@@ -121,7 +122,7 @@ pub struct Chunk {
 }
 
 /// A chunk that retrieval brought back.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Hit {
     /// `document_id:page:start-end`, stable as long as the document and the chunker are.
     pub id: String,
@@ -143,7 +144,7 @@ pub struct Hit {
 }
 
 /// A sentence quoted verbatim, with the place it stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Citation {
     pub document: String,
     pub document_id: DocumentId,
@@ -162,7 +163,7 @@ pub struct Citation {
 }
 
 /// A piece of a quote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Span {
     pub text: String,
     /// Character range in the stored page text.
@@ -171,7 +172,7 @@ pub struct Span {
 }
 
 /// The reply to one question.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Answer {
     pub query: String,
     pub answered: bool,

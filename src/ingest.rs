@@ -205,6 +205,8 @@ struct Fresh {
     source: Source,
     document_id: DocumentId,
     tags: Tags,
+    /// Whether its pages are made anew, however they were made before.
+    again: bool,
 }
 
 /// What the stages of one run share.
@@ -311,6 +313,7 @@ impl Run {
             collection: self.plan.collection.clone(),
             source: source.clone(),
             tags: fresh.tags.clone(),
+            again: false,
         };
         let job = job_id(parser.service(), &fresh.document_id);
         self.parts.store.add_target(&job, &target)

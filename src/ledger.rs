@@ -124,6 +124,9 @@ pub struct Target {
     pub collection: String,
     pub source: Source,
     pub tags: Tags,
+    /// Whether they are to be made anew, however they were made before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// Which failed jobs the user wants to send again.
@@ -151,6 +154,9 @@ impl Retry {
         }
     }
 }
+
+/// Why a job that was given up failed.
+pub const CANCELLED: &str = "cancelled";
 
 /// Durable storage of jobs. [`Ledger::save`] returns only when the row would survive a crash.
 pub trait Ledger: Send + Sync {

@@ -27,6 +27,7 @@ pub mod progress;
 pub mod reembed;
 pub mod retrieve;
 pub mod serve;
+pub mod service;
 pub mod settings;
 pub mod source;
 pub mod store;

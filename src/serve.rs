@@ -1,125 +1,85 @@
-//! The pipelines over HTTP. One router factory, one state, one error type; no logic in a handler.
+//! The service over HTTP. One router factory, one error type; no logic in a handler.
 
+mod documents;
+mod events;
+mod form;
 mod guard;
-mod handlers;
-mod worker;
+mod jobs;
+mod page;
+mod questions;
+mod reply;
+mod simple;
+mod storm;
+mod watch;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde_json::json;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub use worker::work;
+use crate::service::Service;
 
-use crate::document::SCHEMA;
-use crate::embed::Models;
-use crate::error::Error;
-use crate::ingest::{Budget, Observer, Parsers};
-use crate::settings::Settings;
-use crate::store::Store;
+/// Bytes of a form beside its files.
+const FORM: u64 = 1 << 20;
 
-/// Largest upload, in bytes.
-const MAX_UPLOAD: usize = 200 << 20;
-/// What `sources.root` says of documents that came over HTTP.
-const UPLOAD_ROOT: &str = "upload";
+/// What the routes have in common.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Squall",
+    description = "Documents in, cited answers out. Every answer is `{\"success\":true,\"message\":...,\"data\":...}`, \
+    every error `{\"success\":false,\"message\":...,\"error_code\":...,\"details\":...}`."
+))]
+struct Api;
 
-/// What every request shares.
-pub struct State {
-    settings: Settings,
-    parsers: Parsers,
-    models: Models,
-    store: Arc<dyn Store>,
-    observer: Arc<dyn Observer>,
-    /// What may still be sent away while this server runs.
-    budget: Mutex<Budget>,
-    /// Cancelled when the server is to shut down.
-    stop: CancellationToken,
-    /// Rung when there is a new job.
-    bell: Notify,
-}
-
-impl State {
-    pub fn new(
-        settings: Settings,
-        parsers: Parsers,
-        models: Models,
-        store: Arc<dyn Store>,
-        observer: Arc<dyn Observer>,
-        stop: CancellationToken,
-    ) -> Self {
-        let budget = Mutex::new(Budget {
-            pages: settings.max_pages,
-            bytes: settings.max_bytes,
-        });
-        Self {
-            budget,
-            settings,
-            parsers,
-            models,
-            store,
-            observer,
-            stop,
-            bell: Notify::new(),
-        }
-    }
+/// The routes that the OpenAPI document describes, and that document.
+fn api() -> (Router<Arc<Service>>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(documents::list, documents::upload))
+        .routes(routes!(documents::summary))
+        .routes(routes!(documents::detail, documents::remove))
+        .routes(routes!(documents::reprocess))
+        .routes(routes!(documents::download))
+        .routes(routes!(documents::page))
+        .routes(routes!(documents::chunks))
+        .routes(routes!(documents::extracted_data))
+        .routes(routes!(documents::reports))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::detail))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(questions::collections))
+        .routes(routes!(questions::search))
+        .routes(routes!(questions::query))
+        .routes(routes!(events::stream))
+        .split_for_parts()
 }
 
 /// The service as a router, ready for a listener or a test.
-pub fn router(state: Arc<State>) -> Router {
-    Router::new()
-        .route("/health", get(handlers::health))
-        .route("/ingest", post(handlers::ingest))
-        .route("/ingest/status/{job_id}", get(handlers::job))
-        .route("/query", post(handlers::query))
-        .fallback(handlers::nowhere)
-        .layer(DefaultBodyLimit::max(MAX_UPLOAD))
-        .layer(from_fn_with_state(Arc::clone(&state), guard::guard))
-        .with_state(state)
-}
-
-/// An error as the client sees it: a status and `{"schema":1,"error":...}`. What went wrong inside
-/// is logged, not sent.
-#[derive(Debug)]
-pub struct Refusal {
-    status: StatusCode,
-    message: String,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let body = json!({"schema": SCHEMA, "error": self.message});
-        (self.status, axum::Json(body)).into_response()
-    }
-}
-
-impl From<anyhow::Error> for Refusal {
-    fn from(error: anyhow::Error) -> Self {
-        match error.downcast_ref::<Error>() {
-            Some(Error::Usage(message)) => Self::new(StatusCode::BAD_REQUEST, message),
-            Some(Error::NotFound(message)) => Self::new(StatusCode::NOT_FOUND, message),
-            _ => {
-                tracing::error!("{error:#}");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal error, see the log",
-                )
-            }
-        }
-    }
+pub fn router(service: Arc<Service>) -> Router {
+    let (api, openapi) = api();
+    let openapi = Arc::new(openapi.to_json().unwrap_or_default());
+    let most = service.settings.max_upload.saturating_add(FORM);
+    api.merge(page::routes())
+        .merge(storm::routes())
+        .route("/health", get(watch::health))
+        .route("/ready", get(watch::ready))
+        .route("/metrics", get(watch::metrics))
+        .route("/ws", get(events::socket))
+        .route("/openapi.json", get(move || watch::openapi(openapi)))
+        .route("/ingest", post(simple::ingest))
+        .route("/ingest/status/{job_id}", get(simple::job))
+        .route("/query", post(simple::query))
+        .fallback(watch::nowhere)
+        .method_not_allowed_fallback(watch::not_so)
+        .route_layer(from_fn_with_state(Arc::clone(&service), watch::measure))
+        .layer(DefaultBodyLimit::max(
+            usize::try_from(most).unwrap_or(usize::MAX),
+        ))
+        .layer(from_fn_with_state(Arc::clone(&service), guard::guard))
+        .with_state(service)
 }

@@ -71,7 +71,9 @@ pub enum DeviceChoice {
 }
 
 /// Which arms of retrieval look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// By words alone; no model is loaded
@@ -131,6 +133,8 @@ pub struct Layer {
     pub min_confidence: Option<f32>,
     pub hnsw_min_chunks: Option<usize>,
     pub addr: Option<SocketAddr>,
+    pub keep_originals: Option<bool>,
+    pub max_upload: Option<String>,
 }
 
 impl Layer {
@@ -162,7 +166,9 @@ impl Layer {
             mode,
             min_confidence,
             hnsw_min_chunks,
-            addr
+            addr,
+            keep_originals,
+            max_upload
         )
     }
 }
@@ -206,6 +212,10 @@ pub struct Settings {
     /// Collections with fewer chunks get no HNSW graph.
     pub hnsw_min_chunks: usize,
     pub addr: SocketAddr,
+    /// Whether a server keeps the bytes of uploads.
+    pub keep_originals: bool,
+    /// Largest upload a server takes, in bytes.
+    pub max_upload: u64,
 }
 
 /// Most chunks one question may ask for.
@@ -214,6 +224,8 @@ pub const MAX_TOP_K: usize = 1000;
 /// graph 1.1 ms, and minutes to build (`cargo bench --bench million`).
 const HNSW_MIN_CHUNKS: usize = 100_000;
 
+/// Bytes.
+const MAX_UPLOAD: u64 = 200_000_000;
 /// A quarter of a small laptop's memory; PDFs of thousands of pages take a tenth of it.
 const PARSER_MEMORY: u64 = 2_000_000_000;
 /// Less than this and the parser process cannot even start.
@@ -303,6 +315,11 @@ impl Settings {
             addr: layer
                 .addr
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
+            keep_originals: layer.keep_originals.unwrap_or(true),
+            max_upload: match layer.max_upload {
+                Some(text) => size("max_upload", &text)?,
+                None => MAX_UPLOAD,
+            },
         })
     }
 }

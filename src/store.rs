@@ -35,6 +35,8 @@ mod vectors;
 mod verify;
 mod wal;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::document::{Chunk, DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
@@ -381,6 +383,12 @@ pub trait Store: Ledger {
     ) -> anyhow::Result<(u64, Vec<Chunk>)>;
     /// A piece of the jobs `query` asks for, the last changed first, and how many there are.
     fn list_jobs(&self, query: &JobQuery, slice: Slice) -> anyhow::Result<(u64, Vec<JobRow>)>;
+    /// How many jobs are in each state.
+    fn job_states(&self) -> anyhow::Result<BTreeMap<String, u64>>;
+    /// Forgets the places of a collection that wait for a job.
+    fn forget_targets(&self, job: &str, collection: &str) -> anyhow::Result<()>;
+    /// The names of all collections.
+    fn collection_names(&self) -> anyhow::Result<Vec<String>>;
     /// What came in over time, of which kinds, and how the jobs stand.
     fn history(&self, collection: &str) -> anyhow::Result<History>;
     /// Jobs that are not completed, oldest first.

@@ -12,7 +12,8 @@ use crate::error::{Error, Exit};
 use crate::ingest::model_of;
 use crate::ledger::Retry;
 use crate::present::Printer;
-use crate::serve::{State, router, work};
+use crate::serve::router;
+use crate::service::{Service, parse, work};
 use crate::settings::Settings;
 use crate::store::Store as _;
 
@@ -28,7 +29,7 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
         model_of(&models, &collection)?;
     }
     let stop = CancellationToken::new();
-    let state = Arc::new(State::new(
+    let service = Arc::new(Service::new(
         settings.clone(),
         parsers,
         models,
@@ -56,15 +57,16 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
                 "there is no login: whoever reaches that address can read and add documents"
             );
         }
-        let worker = tokio::spawn(work(Arc::clone(&state)));
-        let serving = axum::serve(listener, router(Arc::clone(&state)))
+        let worker = tokio::spawn(work(Arc::clone(&service)));
+        let parsing = tokio::spawn(parse(Arc::clone(&service)));
+        let serving = axum::serve(listener, router(Arc::clone(&service)))
             .with_graceful_shutdown(stop.clone().cancelled_owned());
         let drained = async {
             stop.cancelled().await;
             tokio::time::sleep(DRAIN).await;
         };
         tokio::select! {
-            served = async { serving.await.context("serving HTTP")?; anyhow::Ok(worker.await?) } => served?,
+            served = async { serving.await.context("serving HTTP")?; worker.await?; anyhow::Ok(parsing.await?) } => served?,
             // What is not finished by then is in the ledger.
             () = drained => {}
         }

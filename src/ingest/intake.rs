@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{Fresh, Input, Run};
 use crate::document::{DocumentId, Source};
-use crate::ledger::{JobState, job_id};
+use crate::ledger::{CANCELLED, JobState, job_id};
 use crate::parse::local;
 use crate::source::{self, Found};
 
@@ -32,12 +32,16 @@ pub fn run(run: &Run, input: Input, queue: &mpsc::Sender<Fresh>) -> anyhow::Resu
         }
         Input::Jobs(jobs) => {
             for (document_id, target) in jobs {
+                if is_cancelled(run, &document_id)? {
+                    continue;
+                }
                 let source = target.source;
                 run.tally.found();
                 let fresh = Fresh {
                     source,
                     document_id,
                     tags: target.tags,
+                    again: target.again,
                 };
                 if !submit(run, fresh, queue)? {
                     break;
@@ -47,6 +51,13 @@ pub fn run(run: &Run, input: Input, queue: &mpsc::Sender<Fresh>) -> anyhow::Resu
             Ok(())
         }
     }
+}
+
+/// Whether a job was given up before its turn came.
+fn is_cancelled(run: &Run, document: &DocumentId) -> anyhow::Result<bool> {
+    let id = job_id(run.parts.parsers.first.service(), document);
+    let job = run.parts.store.job(&id)?;
+    Ok(job.is_some_and(|job| job.error.as_deref() == Some(CANCELLED)))
 }
 
 /// Handles one finding; `false` ends the walk.
@@ -93,6 +104,7 @@ fn consider(run: &Run, source: Source, queue: &mpsc::Sender<Fresh>) -> anyhow::R
         source,
         document_id,
         tags: plan.tags.clone(),
+        again: false,
     };
     submit(run, fresh, queue)
 }
@@ -107,7 +119,8 @@ fn submit(run: &Run, fresh: Fresh, queue: &mpsc::Sender<Fresh>) -> anyhow::Resul
         }
         return Ok(true);
     }
-    if store.contains(&plan.collection, &fresh.document_id)?
+    if !fresh.again
+        && store.contains(&plan.collection, &fresh.document_id)?
         && !wants_more(run, &fresh.document_id)?
     {
         return already_in(run, fresh);

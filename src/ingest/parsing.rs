@@ -217,7 +217,7 @@ async fn attempt(
 ) -> Result<Outcome, ParseError> {
     let store = &run.parts.store;
     let known = store.parsed(&fresh.document_id, parser.service(), parser.version())?;
-    if let Some(parsed) = known {
+    if let (Some(parsed), false) = (known, fresh.again) {
         return Ok(Outcome::Pages(parsed));
     }
     let job = store.job(&job_id(parser.service(), &fresh.document_id))?;

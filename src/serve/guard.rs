@@ -4,12 +4,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State as Shared};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::{Refusal, State};
+use super::reply::Refusal;
+use super::watch::request_id;
+use crate::service::Service;
 
 /// Sent with every answer.
 const HEADERS: [(header::HeaderName, &str); 4] = [
@@ -22,13 +24,26 @@ const HEADERS: [(header::HeaderName, &str); 4] = [
     ),
 ];
 
+const REQUEST_ID: &str = "x-request-id";
+
+/// Whether errors of a route come in the envelope: those that stand in for Storm have their own.
+fn has_envelope(path: &str) -> bool {
+    path.starts_with("/api/") && !path.starts_with("/api/v1/") && !path.starts_with("/api/v2/")
+}
+
 /// Lets a request through if nothing speaks against it.
-pub async fn guard(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
-    let is_loopback = state.settings.addr.ip().is_loopback();
+pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let is_loopback = service.settings.addr.ip().is_loopback();
+    let is_api = has_envelope(request.uri().path());
+    let id = request_id(request.headers().get(REQUEST_ID));
     let mut answer = match refused(request.headers(), is_loopback) {
         Some(refusal) => refusal.into_response(),
         None => next.run(request).await,
     };
+    if is_api && let Some(refusal) = answer.extensions_mut().remove::<Refusal>() {
+        answer = refusal.into_envelope();
+    }
+    answer.headers_mut().insert(REQUEST_ID, id);
     for (name, value) in HEADERS {
         answer
             .headers_mut()
@@ -46,6 +61,7 @@ fn refused(headers: &HeaderMap, is_loopback: bool) -> Option<Refusal> {
     if is_loopback && !is_local(host) {
         return Some(Refusal::new(
             StatusCode::MISDIRECTED_REQUEST,
+            "WRONG_HOST",
             "this server answers to localhost, 127.0.0.1 and [::1] only",
         ));
     }
@@ -60,6 +76,7 @@ fn refused(headers: &HeaderMap, is_loopback: bool) -> Option<Refusal> {
     (is_foreign || is_cross_site).then(|| {
         Refusal::new(
             StatusCode::FORBIDDEN,
+            "CROSS_SITE",
             "a page of another site may not use this server",
         )
     })

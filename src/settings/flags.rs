@@ -44,6 +44,8 @@ pub(super) fn flags(global: &Global, command: &Command) -> Layer {
         Command::Serve(args) => Layer {
             collection: args.collection.clone(),
             addr: args.addr,
+            keep_originals: args.keep_originals,
+            max_upload: args.max_upload.clone(),
             ..parsing(&args.parsing)
         },
         _ => Layer::default(),

@@ -355,6 +355,7 @@ fn jobs_are_kept_and_settled(store: &dyn Store) {
         collection: "c".into(),
         source: source("/r/a"),
         tags: Tags::new(),
+        again: false,
     };
     store.add_target(&job.id, &target).unwrap();
     assert_eq!(store.job(&job.id).unwrap().as_ref(), Some(&job));

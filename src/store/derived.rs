@@ -66,7 +66,7 @@ impl EmbeddedStore {
     /// # Errors
     /// The first file that is damaged.
     pub fn check_derived(&self) -> anyhow::Result<()> {
-        for name in self.collection_names()? {
+        for name in self.names_of_collections()? {
             let Some(collection) = self.find_collection(&name)? else {
                 continue;
             };
@@ -131,7 +131,7 @@ impl EmbeddedStore {
     /// such a file now. Graphs are swept by who builds them.
     fn sweep(&self) -> anyhow::Result<()> {
         let mut kept: HashSet<PathBuf> = HashSet::new();
-        for name in self.collection_names()? {
+        for name in self.names_of_collections()? {
             if let Some(collection) = self.find_collection(&name)? {
                 let vectors = self.vectors(&collection);
                 kept.extend(paths(&self.vector_files, &vectors, &collection));

@@ -1,5 +1,7 @@
 //! [`EmbeddedStore`] as a [`Store`]: each method names the file that does the work.
 
+use std::collections::BTreeMap;
+
 use super::sqlite::EmbeddedStore;
 use super::{
     Collection, CollectionRow, Depth, DocumentQuery, DocumentRow, Entry, Frequencies, History,
@@ -180,11 +182,23 @@ impl Store for EmbeddedStore {
         self.jobs_of(query, slice)
     }
 
+    fn job_states(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        self.states_of_jobs()
+    }
+
+    fn forget_targets(&self, job: &str, collection: &str) -> anyhow::Result<()> {
+        self.delete_targets(job, collection)
+    }
+
+    fn collection_names(&self) -> anyhow::Result<Vec<String>> {
+        self.names_of_collections()
+    }
+
     fn history(&self, collection: &str) -> anyhow::Result<History> {
         Ok(History {
             days: self.days(collection)?,
             kinds: self.kinds(collection)?,
-            jobs: self.job_states()?,
+            jobs: self.states_of_jobs()?,
         })
     }
 

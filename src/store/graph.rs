@@ -64,7 +64,7 @@ impl EmbeddedStore {
     /// or whose collection is gone. For whose turn it is.
     fn sweep_graphs(&self) -> anyhow::Result<()> {
         let mut kept = vec![self.graph_files.folder().join(LOCK)];
-        for name in self.collection_names()? {
+        for name in self.names_of_collections()? {
             if let Some(collection) = self.find_collection(&name)? {
                 let graphs = self.graphs(&collection);
                 kept.extend(paths(&self.graph_files, &graphs, &collection));

@@ -108,6 +108,22 @@ impl EmbeddedStore {
         })
     }
 
+    pub(super) fn delete_targets(&self, job: &str, collection: &str) -> anyhow::Result<()> {
+        self.write(|tx| {
+            tx.execute(
+                "DELETE FROM job_targets WHERE job_id = ?1 AND collection = ?2",
+                params![job, collection],
+            )?;
+            // A job nobody waits for is no job, unless it is at the service.
+            tx.execute(
+                "DELETE FROM jobs WHERE id = ?1 AND remote_id IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM job_targets WHERE job_id = ?1)",
+                [job],
+            )?;
+            Ok(())
+        })
+    }
+
     fn with_targets(&self, job: Job) -> anyhow::Result<JobRow> {
         let db = self.db();
         let mut statement =

@@ -265,7 +265,7 @@ impl EmbeddedStore {
     }
 
     /// How many jobs are in each state.
-    pub(super) fn job_states(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+    pub(super) fn states_of_jobs(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let db = self.db();
         let mut statement = db.prepare_cached("SELECT state, count(*) FROM jobs GROUP BY state")?;
         let states =

@@ -90,7 +90,7 @@ impl EmbeddedStore {
         check: fn(&Self, &Collection) -> anyhow::Result<Vec<String>>,
     ) -> anyhow::Result<Vec<String>> {
         let mut problems = Vec::new();
-        for name in self.collection_names()? {
+        for name in self.names_of_collections()? {
             if let Some(collection) = self.find_collection(&name)? {
                 problems.extend(check(self, &collection)?);
             }
@@ -98,7 +98,7 @@ impl EmbeddedStore {
         Ok(problems)
     }
 
-    pub(super) fn collection_names(&self) -> anyhow::Result<Vec<String>> {
+    pub(super) fn names_of_collections(&self) -> anyhow::Result<Vec<String>> {
         let db = self.db();
         let mut statement = db.prepare("SELECT name FROM collections ORDER BY name")?;
         let names = statement.query_map([], |row| row.get(0))?;

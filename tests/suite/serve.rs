@@ -1,102 +1,10 @@
 //! The small HTTP service over a real socket.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Stdio};
-
 use serde_json::{Value, json};
 
-use crate::shell::signal;
+use crate::support::service::Service;
 use crate::support::storm::{Reply, Server};
-use crate::support::{Home, fixture, wait_for};
-
-struct Service {
-    child: Child,
-    address: String,
-}
-
-impl Service {
-    fn start(home: &Home, args: &[&str]) -> Self {
-        let all = [&["serve", "--addr", "127.0.0.1:0"], args].concat();
-        let mut child = home.spawn(home.command(&all).stdin(Stdio::null()));
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
-        let address = line.rsplit("http://").next().unwrap().to_owned();
-        // Keep reading, so that the program never waits for its stderr.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-
-    /// Head and body of the answer to a request with these headers.
-    fn exchange(&self, request: &str, headers: &str, body: &[u8]) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let head = format!(
-            "{request} HTTP/1.1\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn ask(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
-        let headers = format!("host: {}\r\ncontent-type: {kind}\r\n", self.address);
-        let answer = self.exchange(&format!("{method} {path}"), &headers, body);
-        let status = answer[9..12].parse().unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
-    }
-
-    fn get(&self, path: &str) -> (u16, Value) {
-        self.ask("GET", path, "text/plain", b"")
-    }
-
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        self.ask(
-            "POST",
-            path,
-            "application/json",
-            body.to_string().as_bytes(),
-        )
-    }
-
-    fn upload(&self, name: &str, bytes: &[u8]) -> (u16, Value) {
-        let mut body = format!(
-            "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
-             content-type: application/octet-stream\r\n\r\n"
-        )
-        .into_bytes();
-        body.extend(bytes);
-        body.extend(b"\r\n--edge--\r\n");
-        self.ask(
-            "POST",
-            "/ingest",
-            "multipart/form-data; boundary=edge",
-            &body,
-        )
-    }
-
-    fn wait(&self, job: &str, state: &str) -> Value {
-        wait_for(state, || {
-            let (code, body) = self.get(&format!("/ingest/status/{job}"));
-            assert_eq!(code, 200);
-            (body["state"] == state).then_some(body)
-        })
-    }
-
-    fn stop(mut self) -> i32 {
-        signal(self.child.id(), "TERM");
-        self.child.wait().unwrap().code().unwrap()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
-}
+use crate::support::{Home, fixture};
 
 #[test]
 fn upload_watch_ask_and_stop() {
@@ -124,11 +32,14 @@ fn upload_watch_ask_and_stop() {
         (code, &again["job_id"], &again["state"]),
         (200, &json!(job), &json!("completed"))
     );
+    // The original is kept once, by its hash.
+    let kept = || std::fs::read_dir(home.data_dir().join("originals")).unwrap();
+    let names: Vec<String> = kept()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert_eq!(
-        std::fs::read_dir(home.data_dir().join("uploads"))
-            .unwrap()
-            .count(),
-        0
+        names,
+        [format!("{}.pdf", done["document_id"].as_str().unwrap())]
     );
     // Another file of the same name replaces nothing.
     let manual = std::fs::read(fixture("documents/sensor-manual.pdf")).unwrap();
@@ -166,12 +77,12 @@ fn bad_requests_are_refused_with_a_reason() {
         422,
         "unknown field",
     );
-    refused(
-        service.ask("POST", "/query", "application/json", b"{"),
-        400,
-        "",
-    );
-    refused(service.ask("POST", "/ingest", "text/plain", b"x"), 400, "");
+    let ask = |path: &str, kind: &str, body: &[u8]| {
+        let answer = service.ask("POST", path, kind, body);
+        (answer.status, answer.json())
+    };
+    refused(ask("/query", "application/json", b"{"), 400, "");
+    refused(ask("/ingest", "text/plain", b"x"), 400, "");
     refused(service.upload("virus.exe", b"MZ"), 415, "pdf");
     refused(service.upload("..", b"x"), 415, "not of a kind");
     refused(service.get("/ingest/status/nope"), 404, "no job nope");
@@ -225,24 +136,23 @@ fn pages_of_other_sites_cannot_use_the_server() {
     let home = Home::new();
     let service = Service::start(&home, &[]);
     let own = format!("host: {}\r\n", service.address);
-    let health = |headers: &str| service.exchange("GET /health", headers, b"").to_lowercase();
-    let answer = health(&own);
-    assert!(answer.starts_with("http/1.1 200"), "{answer}");
-    assert!(
-        answer.contains("x-content-type-options: nosniff"),
-        "{answer}"
-    );
-    assert!(
-        answer.contains("content-security-policy: default-src 'none'"),
-        "{answer}"
-    );
+    let answer = service.exchange("GET /health", &own, b"");
+    assert_eq!(answer.status, 200, "{}", answer.head);
+    for header in [
+        "x-content-type-options: nosniff",
+        "content-security-policy: default-src 'none'",
+        "x-request-id: ",
+    ] {
+        assert!(answer.head.contains(header), "{}", answer.head);
+    }
     // A name that was pointed here by someone else.
-    let answer = health("host: evil.example\r\n");
-    assert!(answer.starts_with("http/1.1 421"), "{answer}");
-    assert!(answer.contains("localhost"), "{answer}");
+    let answer = service.exchange("GET /health", "host: evil.example\r\n", b"");
+    assert_eq!(answer.status, 421);
+    assert!(answer.text().contains("localhost"));
     let foreign = format!("{own}origin: http://evil.example\r\ncontent-type: text/plain\r\n");
-    let answer = service.exchange("POST /ingest", &foreign, b"x");
-    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert_eq!(service.exchange("POST /ingest", &foreign, b"x").status, 403);
+    let answer = service.exchange("DELETE /api/documents/0", &foreign, b"");
+    assert_eq!(answer.json()["error_code"], "CROSS_SITE");
     let (status, _) = service.post("/query", &json!({"query": "anyone there?"}));
     assert_ne!(status, 403);
 }

@@ -1,6 +1,7 @@
 //! What scenarios are made of: a temporary home with the real program in it, and a scripted
 //! Storm server.
 
+pub mod service;
 pub mod storm;
 
 use std::io::Write as _;

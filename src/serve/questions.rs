@@ -1,0 +1,116 @@
+//! `/api/search`, `/api/query` and the collections they look in.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use utoipa::ToSchema;
+
+use super::reply::{Done, Failure, Json, Refusal, Reply, blocking};
+use super::simple::answered;
+use crate::document::Answer;
+use crate::service::{Found, Question, Service};
+
+/// A collection of documents.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CollectionView {
+    collection: String,
+    /// What its chunks are embedded with.
+    model: String,
+    documents: u64,
+    pages: u64,
+    chunks: u64,
+    /// Text, vectors and index files.
+    bytes: u64,
+}
+
+/// The collections there are.
+#[utoipa::path(get, path = "/api/collections", tag = "questions",
+    responses((status = 200, body = Done<Vec<CollectionView>>)))]
+pub async fn collections(
+    State(service): State<Arc<Service>>,
+) -> Reply<Json<Done<Vec<CollectionView>>>> {
+    let rows = blocking(move || service.store.collections()).await?;
+    let views = rows.into_iter().map(|row| CollectionView {
+        collection: row.collection,
+        model: row.model,
+        documents: row.documents,
+        pages: row.pages,
+        chunks: row.chunks,
+        bytes: row.bytes,
+    });
+    Ok(Done::new("ok", views.collect()))
+}
+
+/// The best passages for a question.
+#[utoipa::path(post, path = "/api/search", tag = "questions", request_body = Question,
+    responses((status = 200, body = Done<Found>), (status = 400, body = Failure), (status = 422, body = Failure)))]
+pub async fn search(
+    State(service): State<Arc<Service>>,
+    Json(question): Json<Question>,
+) -> Reply<Json<Done<Found>>> {
+    let found = blocking(move || {
+        let _active = service.metrics.begin();
+        let start = std::time::Instant::now();
+        let found = service.search(&question)?;
+        let stages = found.timings_ms.iter().map(|(stage, ms)| (*stage, *ms));
+        service.metrics.answered(start.elapsed(), stages);
+        Ok(found)
+    });
+    Ok(Done::new("ok", found.await?))
+}
+
+/// The answer to a question, quoted. With `stream`, server-sent events: `hits`, then `answer`.
+#[utoipa::path(post, path = "/api/query", tag = "questions", request_body = Question,
+    responses((status = 200, content((Done<Answer> = "application/json"), (String = "text/event-stream"))),
+        (status = 400, body = Failure), (status = 422, body = Failure)))]
+pub async fn query(
+    State(service): State<Arc<Service>>,
+    Json(question): Json<Question>,
+) -> Reply<Response> {
+    if question.stream {
+        return Ok(stream_answer(service, question));
+    }
+    let answer = blocking(move || answered(&service, &question)).await?;
+    Ok(Done::new("ok", answer).into_response())
+}
+
+/// Events of an answer as it comes about.
+fn stream_answer(service: Arc<Service>, question: Question) -> Response {
+    let (send, receive) = mpsc::channel::<(&'static str, Value)>(4);
+    tokio::task::spawn_blocking(move || {
+        let _active = service.metrics.begin();
+        let start = std::time::Instant::now();
+        let tell = |kind: &'static str, value: Value| {
+            // Who has gone away needs no answer.
+            let _ = send.blocking_send((kind, value));
+        };
+        let answer = service.answer(&question, &mut |hits| tell("hits", json!(hits)));
+        match answer {
+            Ok(answer) => {
+                let stages = answer.timings_ms.iter().map(|(stage, ms)| (*stage, *ms));
+                service.metrics.answered(start.elapsed(), stages);
+                tell("answer", json!(answer));
+            }
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                tell(
+                    "error",
+                    json!({"message": refusal.message, "error_code": refusal.code}),
+                );
+            }
+        }
+    });
+    let events = stream::unfold(receive, |mut receive| async {
+        let (kind, value) = receive.recv().await?;
+        let event = Event::default().event(kind).data(value.to_string());
+        Some((Ok::<_, Infallible>(event), receive))
+    });
+    Sse::new(events).into_response()
+}

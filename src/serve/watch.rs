@@ -1,0 +1,100 @@
+//! What operators and programs ask of the server itself.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::reply::{Json, Refusal, Reply, blocking};
+use crate::document::SCHEMA;
+use crate::service::Service;
+
+/// Alive.
+pub async fn health() -> Json<Value> {
+    Json(json!({"schema": SCHEMA, "status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// Able to work: the store can be read, the model loads, the disk has room.
+pub async fn ready(State(service): State<Arc<Service>>) -> Reply<Json<Value>> {
+    match blocking(move || service.unready()).await? {
+        None => Ok(Json(json!({"schema": SCHEMA, "status": "ready"}))),
+        Some(why) => Err(Refusal::busy(&why, 10)),
+    }
+}
+
+/// Counts and times for Prometheus.
+pub async fn metrics(State(service): State<Arc<Service>>) -> Reply<Response> {
+    let text = blocking(move || {
+        let jobs = service.store.job_states()?;
+        let jobs = jobs.iter().map(|(state, count)| (state.as_str(), *count));
+        Ok(service.metrics.text(jobs))
+    });
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text.await?).into_response())
+}
+
+pub async fn openapi(document: Arc<String>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (kind, document.as_str().to_owned()).into_response()
+}
+
+pub async fn nowhere() -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+        "no such route; /docs lists them, beside POST /ingest, GET /ingest/status/{job_id} and POST /query",
+    )
+}
+
+pub async fn not_so() -> Refusal {
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "METHOD_NOT_ALLOWED",
+        "this route does not take that method",
+    )
+}
+
+/// Counts a request, and notes slow ones.
+pub async fn measure(
+    State(service): State<Arc<Service>>,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let start = Instant::now();
+    let method = request.method().clone();
+    let route = route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned());
+    let answer = next.run(request).await;
+    let (status, time) = (answer.status().as_u16(), start.elapsed());
+    service
+        .metrics
+        .request(&route, method.as_str(), status, time);
+    tracing::debug!(
+        "{method} {route} {status} {:.1} ms",
+        time.as_secs_f64() * 1000.0
+    );
+    answer
+}
+
+/// An id for the request, in the answer and in the log: the client's, if it is a sensible one.
+pub fn request_id(given: Option<&HeaderValue>) -> HeaderValue {
+    let is_sensible = |text: &&str| {
+        (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    if let Some(given) = given
+        && given.to_str().ok().filter(is_sensible).is_some()
+    {
+        return given.clone();
+    }
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    let n = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let text = format!("{:x}-{n:x}", std::process::id());
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
+}

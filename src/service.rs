@@ -1,0 +1,128 @@
+//! What a server does with documents beyond one run: uploads become jobs, a worker works them off,
+//! questions are answered meanwhile. No HTTP here; `serve` is a face of it.
+
+mod documents;
+mod events;
+mod jobs;
+mod metrics;
+mod originals;
+mod parses;
+mod questions;
+mod uploads;
+mod worker;
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use documents::{Document, Pages, Piece, Text, TextFacts, Totals};
+pub use events::{Events, Kind, Told};
+pub use jobs::{JobView, Wish};
+pub use metrics::Metrics;
+pub use parses::{Parse, ParseState, parse};
+pub use questions::{Found, Question};
+pub use uploads::{Accepted, Upload};
+pub use worker::work;
+
+use crate::embed::Models;
+use crate::ingest::{Budget, Observer, Parsers};
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// Bytes that must be free for the server to call itself ready.
+const LEAST_FREE: u64 = 100_000_000;
+
+/// Most items of a list that are handed out at once.
+pub const MAX_PAGE_SIZE: u64 = 200;
+
+/// What every request and the worker share.
+pub struct Service {
+    pub settings: Settings,
+    pub parsers: Parsers,
+    pub models: Models,
+    pub store: Arc<dyn Store>,
+    pub events: Arc<Events>,
+    pub metrics: Metrics,
+    observer: Arc<dyn Observer>,
+    /// What may still be sent away while this server runs.
+    budget: Mutex<Budget>,
+    /// Cancelled when the server is to shut down.
+    pub stop: CancellationToken,
+    /// Rung when there is a new job, or index files have become old.
+    bell: Notify,
+    /// Rung when there is a file to parse for a client of the Storm API.
+    parse_bell: Notify,
+    /// Paths the worker is at.
+    busy: Mutex<std::collections::HashSet<String>>,
+}
+
+impl Service {
+    pub fn new(
+        settings: Settings,
+        parsers: Parsers,
+        models: Models,
+        store: Arc<dyn Store>,
+        observer: Arc<dyn Observer>,
+        stop: CancellationToken,
+    ) -> Self {
+        let budget = Mutex::new(Budget {
+            pages: settings.max_pages,
+            bytes: settings.max_bytes,
+        });
+        Self {
+            budget,
+            settings,
+            parsers,
+            models,
+            store,
+            observer,
+            stop,
+            events: Arc::new(Events::new()),
+            metrics: Metrics::default(),
+            bell: Notify::new(),
+            parse_bell: Notify::new(),
+            busy: Mutex::default(),
+        }
+    }
+
+    /// `name`, or the server's collection.
+    ///
+    /// # Errors
+    /// A usage error for a name that is none.
+    pub fn collection_name(&self, name: Option<&str>) -> anyhow::Result<String> {
+        match name {
+            Some(name) if !name.is_empty() => crate::settings::named(name.to_owned()),
+            _ => Ok(self.settings.collection.clone()),
+        }
+    }
+
+    /// Why no work can be done at the moment, if so.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn unready(&self) -> anyhow::Result<Option<String>> {
+        let names = self.store.collection_names()?;
+        if let Some(name) = names.first()
+            && let Some(collection) = self.store.collection(name)?
+        {
+            let model = crate::ingest::model_of(&self.models, &collection)?;
+            model.embed(&["ready"], crate::embed::Role::Query)?;
+        }
+        let disk = rustix::fs::statvfs(&self.settings.data_dir)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Ok((free < LEAST_FREE).then(|| format!("the disk has {free} bytes left")))
+    }
+
+    /// Has the worker look for work.
+    pub fn ring(&self) {
+        self.bell.notify_one();
+    }
+}
+
+/// A lock whose holder may have crashed: what it guards is whole at every moment.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,400 @@
+//! Documents as a server shows them: listed, looked into, removed, parsed anew.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Accepted, Kind, Service, Told, lock};
+use crate::document::{DocumentId, Page, Tags};
+use crate::error::Error;
+use crate::ledger::{Job, JobState, Target};
+use crate::store::{DocumentQuery, Listed, Slice};
+use crate::text::{cjk_share, extension};
+
+/// How many pages have which verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Verdicts {
+    pub ok: u64,
+    pub blank: u64,
+    pub empty: u64,
+    pub garbled: u64,
+    pub failed: u64,
+}
+
+/// A document, stored or on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Document {
+    /// BLAKE3 of the bytes, in hex.
+    pub document_id: String,
+    pub collection: String,
+    /// File name.
+    pub name: String,
+    /// The name it is cited by.
+    pub path: String,
+    /// Every path with these bytes.
+    pub paths: Vec<String>,
+    pub title: Option<String>,
+    /// The file name's extension.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Bytes.
+    pub size: u64,
+    pub pages: u64,
+    pub verdicts: Verdicts,
+    pub chunks: u64,
+    pub tags: Tags,
+    /// Version of the parser that made the pages.
+    pub parser: Option<String>,
+    /// `indexed`, or the state of its job.
+    pub state: String,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The job it is waiting for.
+    pub job_id: Option<String>,
+    /// Whether its original can be downloaded.
+    pub has_original: bool,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+}
+
+/// A page's text, and where its chunks are.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Text {
+    pub document_id: String,
+    pub name: String,
+    pub page_number: u32,
+    /// Pages of the document.
+    pub pages: u64,
+    pub text: String,
+    pub verdict: String,
+}
+
+/// What the parser made of each page.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Pages {
+    pub document_id: String,
+    pub parser: Option<String>,
+    pub verdicts: Verdicts,
+    pub pages: Vec<PageReport>,
+}
+
+/// What the parser made of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PageReport {
+    pub page_number: u32,
+    pub verdict: String,
+    pub characters: u64,
+}
+
+/// What is known of a document's text.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct TextFacts {
+    pub document_id: String,
+    pub title: Option<String>,
+    pub pages: u64,
+    pub characters: u64,
+    /// Separated by blanks.
+    pub words: u64,
+    /// Share of the letters that are Korean, Chinese or Japanese, 0 to 1.
+    pub cjk_share: f32,
+}
+
+/// A piece of a page as it is embedded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Piece {
+    pub id: String,
+    pub page_number: u32,
+    /// Character range in the page's text.
+    pub start: usize,
+    pub end: usize,
+    pub text: String,
+}
+
+/// Totals of a collection, how it grew, and how fast it answers.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Totals {
+    pub documents: u64,
+    pub pages: u64,
+    pub chunks: u64,
+    /// Text, vectors and index files.
+    pub bytes: u64,
+    pub verdicts: Verdicts,
+    /// Documents by type.
+    pub types: BTreeMap<String, u64>,
+    /// Jobs of all collections by state.
+    pub jobs: BTreeMap<String, u64>,
+    pub by_day: Vec<Day>,
+    pub queries: super::metrics::Latency,
+}
+
+/// What came in on a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Day {
+    /// `YYYY-MM-DD`, UTC.
+    pub date: String,
+    pub documents: u64,
+    pub pages: u64,
+}
+
+impl Service {
+    /// A piece of a list of documents, and how many there are.
+    pub fn documents(
+        &self,
+        query: &DocumentQuery,
+        slice: Slice,
+    ) -> anyhow::Result<(u64, Vec<Document>)> {
+        let (total, listed) = self.store.list_documents(query, slice)?;
+        let documents = listed
+            .into_iter()
+            .map(|listed| self.document_of(&query.collection, listed));
+        Ok((total, documents.collect()))
+    }
+
+    /// One document.
+    ///
+    /// # Errors
+    /// Not found.
+    pub fn document(&self, collection: &str, id: &DocumentId) -> anyhow::Result<Document> {
+        let listed = self.store.list_document(collection, id)?;
+        let listed = listed.ok_or_else(|| missing(collection, id))?;
+        Ok(self.document_of(collection, listed))
+    }
+
+    fn document_of(&self, collection: &str, listed: Listed) -> Document {
+        let path = listed.path;
+        let (state, error, job_id) = match listed.job {
+            Some(job) => (job.state.as_str(), job.error, Some(job.id)),
+            None => ("indexed", None, None),
+        };
+        let row = listed.row;
+        let paths = row.as_ref().map_or_else(Vec::new, |row| row.paths.clone());
+        let count = |of: fn(&crate::store::DocumentRow) -> u32| {
+            row.as_ref().map_or(0, |row| u64::from(of(row)))
+        };
+        let bad = Verdicts {
+            ok: 0,
+            blank: count(|row| row.blank_pages),
+            empty: count(|row| row.empty_pages),
+            garbled: count(|row| row.garbled_pages),
+            failed: count(|row| row.failed_pages),
+        };
+        let pages = count(|row| row.pages);
+        let others = bad.blank + bad.empty + bad.garbled + bad.failed;
+        Document {
+            document_id: listed.document_id.0,
+            collection: collection.to_owned(),
+            name: file_name(&path),
+            kind: extension(&path),
+            size: listed.size,
+            pages,
+            verdicts: Verdicts {
+                ok: pages.saturating_sub(others),
+                ..bad
+            },
+            chunks: count(|row| row.chunks),
+            title: row.as_ref().and_then(|row| row.title.clone()),
+            tags: row.as_ref().map_or_else(Tags::new, |row| row.tags.clone()),
+            parser: row.as_ref().map(|row| row.parser.clone()),
+            state: state.to_owned(),
+            error,
+            job_id,
+            has_original: self.has_original(collection, &paths),
+            created_at: listed.created_at,
+            path,
+            paths,
+        }
+    }
+
+    /// The text of a page.
+    ///
+    /// # Errors
+    /// Not found.
+    pub fn page(&self, collection: &str, id: &DocumentId, number: u32) -> anyhow::Result<Text> {
+        let document = self.document(collection, id)?;
+        let page = self.store.page(collection, id, number)?;
+        let page = page.ok_or_else(|| {
+            let (name, pages) = (&document.name, document.pages);
+            Error::NotFound(format!("{name} has no page {number}; it has {pages}"))
+        })?;
+        Ok(Text {
+            document_id: document.document_id,
+            name: document.name,
+            page_number: number,
+            pages: document.pages,
+            text: page.text,
+            verdict: page.verdict.as_str().to_owned(),
+        })
+    }
+
+    /// The chunks of a document, a piece of them, and how many there are.
+    ///
+    /// # Errors
+    /// Not found.
+    pub fn chunks(
+        &self,
+        collection: &str,
+        id: &DocumentId,
+        slice: Slice,
+    ) -> anyhow::Result<(u64, Vec<Piece>)> {
+        self.document(collection, id)?;
+        let (total, chunks) = self.store.list_chunks(collection, id, slice)?;
+        let pieces = chunks.into_iter().map(|chunk| Piece {
+            id: format!("{id}:{}:{}-{}", chunk.page, chunk.start, chunk.end),
+            page_number: chunk.page,
+            start: chunk.start,
+            end: chunk.end,
+            text: chunk.text,
+        });
+        Ok((total, pieces.collect()))
+    }
+
+    fn pages_of(&self, collection: &str, id: &DocumentId) -> anyhow::Result<Vec<Page>> {
+        let entry = self.store.entry(collection, id)?;
+        Ok(entry.map_or_else(Vec::new, |entry| entry.parsed.pages))
+    }
+
+    /// What the parser made of each page.
+    pub fn reports(&self, collection: &str, id: &DocumentId) -> anyhow::Result<Pages> {
+        let document = self.document(collection, id)?;
+        let report = |page: Page| PageReport {
+            page_number: page.number,
+            verdict: page.verdict.as_str().to_owned(),
+            characters: page.text.chars().count() as u64,
+        };
+        let pages = self.pages_of(collection, id)?.into_iter().map(report);
+        Ok(Pages {
+            pages: pages.collect(),
+            document_id: document.document_id,
+            parser: document.parser,
+            verdicts: document.verdicts,
+        })
+    }
+
+    /// What is known of a document's text.
+    pub fn text_facts(&self, collection: &str, id: &DocumentId) -> anyhow::Result<TextFacts> {
+        let document = self.document(collection, id)?;
+        let pages = self.pages_of(collection, id)?;
+        let text: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
+        let text = text.join("\n");
+        Ok(TextFacts {
+            document_id: document.document_id,
+            title: document.title,
+            pages: document.pages,
+            characters: text.chars().count() as u64,
+            words: text.split_whitespace().count() as u64,
+            cjk_share: cjk_share(&text),
+        })
+    }
+
+    /// Removes a document from a collection: its pages, its job there, its original.
+    ///
+    /// # Errors
+    /// Not found.
+    pub fn remove(&self, collection: &str, id: &DocumentId) -> anyhow::Result<()> {
+        let document = self.document(collection, id)?;
+        let files: Vec<_> = (self.store.entry(collection, id)?.into_iter())
+            .flat_map(|entry| entry.sources)
+            .map(|source| source.file)
+            .chain([self.original_path(id, &document.path)])
+            .collect();
+        self.store.remove(collection, &document.paths)?;
+        if let Some(job) = &document.job_id {
+            self.store.forget_targets(job, collection)?;
+        }
+        for file in files {
+            self.forget_original(id, &file)?;
+        }
+        self.events.tell(Told {
+            document_id: Some(id.0.clone()),
+            ..Told::new(Kind::Removed, collection, &document.path)
+        });
+        self.ring();
+        Ok(())
+    }
+
+    /// Has the pages of a document made anew from its original.
+    ///
+    /// # Errors
+    /// Not found. `None` where the original is gone, or the document is being parsed.
+    pub fn reprocess(&self, collection: &str, id: &DocumentId) -> anyhow::Result<Option<Accepted>> {
+        let document = self.document(collection, id)?;
+        let entry = self.store.entry(collection, id)?;
+        let mut sources = entry.into_iter().flat_map(|entry| entry.sources);
+        let original = self.original(collection, id)?;
+        let (Some(source), Some(_)) = (sources.next(), original) else {
+            return Ok(None);
+        };
+        let service = self.parsers.first.service();
+        let job = self.store.begin(&Job::new(service, id, document.size))?;
+        if job.state.is_open() && lock(&self.busy).contains(&document.path) {
+            return Ok(None);
+        }
+        let target = Target {
+            collection: collection.to_owned(),
+            source,
+            tags: Tags::new(),
+            again: true,
+        };
+        self.store.add_target(&job.id, &target)?;
+        self.store
+            .transition(&job.id, job.state, JobState::Queued)?;
+        self.events.tell(Told {
+            document_id: Some(id.0.clone()),
+            job_id: Some(job.id.clone()),
+            ..Told::new(Kind::Queued, collection, &document.path)
+        });
+        self.ring();
+        Ok(Some(Accepted {
+            name: document.path,
+            document_id: id.0.clone(),
+            job_id: job.id,
+            state: JobState::Queued.as_str().to_owned(),
+        }))
+    }
+
+    /// Totals of a collection; all zero where there is none.
+    pub fn totals(&self, collection: &str) -> anyhow::Result<Totals> {
+        let rows = self.store.collections()?;
+        let row = rows.into_iter().find(|row| row.collection == collection);
+        let count = |of: fn(&crate::store::CollectionRow) -> u64| row.as_ref().map_or(0, of);
+        let pages = count(|row| row.pages);
+        let bad = Verdicts {
+            ok: 0,
+            blank: count(|row| row.blank_pages),
+            empty: count(|row| row.empty_pages),
+            garbled: count(|row| row.garbled_pages),
+            failed: count(|row| row.failed_pages),
+        };
+        let others = bad.blank + bad.empty + bad.garbled + bad.failed;
+        let history = self.store.history(collection)?;
+        let day = |day: crate::store::Day| Day {
+            date: day.date,
+            documents: day.documents,
+            pages: day.pages,
+        };
+        Ok(Totals {
+            documents: count(|row| row.documents),
+            pages,
+            chunks: count(|row| row.chunks),
+            bytes: count(|row| row.bytes),
+            verdicts: Verdicts {
+                ok: pages.saturating_sub(others),
+                ..bad
+            },
+            types: history.kinds,
+            jobs: history.jobs,
+            by_day: history.days.into_iter().rev().map(day).collect(),
+            queries: self.metrics.latency(),
+        })
+    }
+}
+
+fn missing(collection: &str, id: &DocumentId) -> Error {
+    Error::NotFound(format!("collection '{collection}' has no document {id}"))
+}
+
+/// The last part of a path.
+pub fn file_name(path: &str) -> String {
+    path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned()
+}

@@ -1,0 +1,241 @@
+//! Counts and times of a server's work, for Prometheus and the statistics page.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::lock;
+use crate::ingest::Summary;
+
+/// Questions whose times are kept for the statistics page.
+const RECENT: usize = 500;
+
+/// How fast questions were answered lately.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+pub struct Latency {
+    /// Questions since the start.
+    pub count: u64,
+    /// Median and 95th percentile of the latest, in milliseconds.
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+    /// The latest, in milliseconds, oldest first.
+    pub recent_ms: Vec<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    route: String,
+    method: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labelled {
+    stage: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    state: String,
+}
+
+type Times = Family<Labelled, Histogram, fn() -> Histogram>;
+type Routes = Family<Request, Histogram, fn() -> Histogram>;
+
+/// Everything that is counted. Names are those of the service this one stands in for.
+pub struct Metrics {
+    registry: Registry,
+    requests: Counter,
+    successes: Counter,
+    durations: Histogram,
+    batches: Histogram,
+    active: Gauge,
+    stages: Times,
+    http: Routes,
+    jobs: Family<InState, Gauge>,
+    queue: Gauge,
+    documents: Counter,
+    failures: Counter,
+    recent: Mutex<VecDeque<f64>>,
+}
+
+/// 1 ms to 16 s.
+fn times() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 15))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let stages: Times = Family::new_with_constructor(times);
+        let http: Routes = Family::new_with_constructor(times);
+        let metrics = Self {
+            requests: Counter::default(),
+            successes: Counter::default(),
+            durations: times(),
+            batches: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
+            active: Gauge::default(),
+            jobs: Family::default(),
+            queue: Gauge::default(),
+            documents: Counter::default(),
+            failures: Counter::default(),
+            recent: Mutex::default(),
+            stages: stages.clone(),
+            http: http.clone(),
+            registry: Registry::default(),
+        };
+        let of = &metrics;
+        registry.register("inference_requests", "Questions asked", of.requests.clone());
+        registry.register(
+            "inference_success",
+            "Questions that got a reply",
+            of.successes.clone(),
+        );
+        registry.register_with_unit(
+            "inference_duration",
+            "Time of a question",
+            Unit::Seconds,
+            of.durations.clone(),
+        );
+        registry.register(
+            "inference_batch_size",
+            "Documents taken in at once",
+            of.batches.clone(),
+        );
+        registry.register(
+            "active_inference_tasks",
+            "Questions being answered",
+            of.active.clone(),
+        );
+        registry.register_with_unit(
+            "query_stage_duration",
+            "Time of a stage of a question",
+            Unit::Seconds,
+            stages,
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time of a request",
+            Unit::Seconds,
+            http,
+        );
+        registry.register("jobs", "Jobs by state", of.jobs.clone());
+        registry.register("queue_depth", "Jobs that wait or run", of.queue.clone());
+        registry.register(
+            "documents_indexed",
+            "Documents taken in",
+            of.documents.clone(),
+        );
+        registry.register(
+            "documents_failed",
+            "Documents that failed",
+            of.failures.clone(),
+        );
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+}
+
+/// A question being answered; counts as one until it is dropped.
+pub struct Active<'m> {
+    metrics: &'m Metrics,
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.metrics.active.dec();
+    }
+}
+
+impl Metrics {
+    /// A question has begun.
+    pub fn begin(&self) -> Active<'_> {
+        self.requests.inc();
+        self.active.inc();
+        Active { metrics: self }
+    }
+
+    /// A question was answered in that time, of which stages took milliseconds each.
+    pub fn answered<'s>(&self, time: Duration, stages: impl IntoIterator<Item = (&'s str, f64)>) {
+        self.successes.inc();
+        self.durations.observe(time.as_secs_f64());
+        for (stage, ms) in stages {
+            let stage = stage.to_owned();
+            let labels = Labelled { stage };
+            self.stages.get_or_create(&labels).observe(ms / 1000.0);
+        }
+        let mut recent = lock(&self.recent);
+        if recent.len() == RECENT {
+            recent.pop_front();
+        }
+        recent.push_back(time.as_secs_f64() * 1000.0);
+    }
+
+    /// A request was answered. `route` is the pattern, not the path.
+    pub fn request(&self, route: &str, method: &str, status: u16, time: Duration) {
+        let labels = Request {
+            route: route.to_owned(),
+            method: method.to_owned(),
+            status,
+        };
+        self.http.get_or_create(&labels).observe(time.as_secs_f64());
+    }
+
+    /// A batch of documents has ended.
+    pub fn ingested(&self, summary: &Summary) {
+        self.batches.observe(summary.found as f64);
+        self.documents.inc_by(summary.indexed);
+        self.failures.inc_by(summary.failed.len() as u64);
+    }
+
+    /// How fast questions were answered lately.
+    pub fn latency(&self) -> Latency {
+        let recent_ms: Vec<f64> = lock(&self.recent).iter().copied().collect();
+        let mut sorted = recent_ms.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            let last = sorted.len().checked_sub(1)?;
+            sorted.get((last as f64 * share).round() as usize).copied()
+        };
+        Latency {
+            count: self.requests.get(),
+            p50_ms: at(0.5).unwrap_or(0.0),
+            p95_ms: at(0.95).unwrap_or(0.0),
+            recent_ms,
+        }
+    }
+
+    /// Everything in OpenMetrics text.
+    pub fn text<'s>(&self, jobs: impl IntoIterator<Item = (&'s str, u64)>) -> String {
+        let mut waiting = 0;
+        for (state, count) in jobs {
+            let labels = InState {
+                state: state.to_owned(),
+            };
+            self.jobs.get_or_create(&labels).set(count as i64);
+            let state = crate::ledger::JobState::parse(state);
+            waiting += if state.is_some_and(|state| state.is_open()) {
+                count
+            } else {
+                0
+            };
+        }
+        self.queue.set(waiting as i64);
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,161 @@
+//! Questions to a server's collections.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Service;
+use crate::ask::{Asker, check_question, collection_to_ask};
+use crate::document::{Answer, Filter, Hit, Tags};
+use crate::retrieve::Search;
+use crate::settings::{MAX_TOP_K, Mode};
+use crate::usage;
+
+/// Nanoseconds of a day.
+const DAY: i64 = 86_400 * 1_000_000_000;
+
+/// A question, and where to look.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// At most 10,000 characters.
+    pub query: String,
+    /// Passages to bring back, 1 to 1,000.
+    pub top_k: Option<usize>,
+    /// By default the server's.
+    pub collection: Option<String>,
+    pub mode: Option<Mode>,
+    #[serde(default)]
+    pub filter: Wanted,
+    /// Answer by server-sent events: `hits`, then `answer`.
+    #[serde(default)]
+    pub stream: bool,
+}
+
+/// Which documents and pages to look at.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wanted {
+    /// Only documents whose path begins with one of these.
+    pub path: Vec<String>,
+    /// Only documents with all of these tags.
+    pub tag: Tags,
+    /// Only these pages, such as `3` or `1-9`.
+    pub pages: Option<String>,
+    /// Only files last changed from this day on, as `YYYY-MM-DD`; uploads have no such day.
+    pub since: Option<String>,
+    /// Only files last changed up to and with this day.
+    pub until: Option<String>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Found {
+    pub hits: Vec<Hit>,
+    /// Milliseconds by stage.
+    pub timings_ms: BTreeMap<&'static str, f64>,
+}
+
+impl Question {
+    /// A question to the server's collection, in its mode.
+    pub fn new(query: String, top_k: Option<usize>) -> Self {
+        Self {
+            query,
+            top_k,
+            collection: None,
+            mode: None,
+            filter: Wanted::default(),
+            stream: false,
+        }
+    }
+}
+
+impl Service {
+    /// The best passages for a question; none where the collection is not there yet.
+    pub fn search(&self, question: &Question) -> anyhow::Result<Found> {
+        let found = self.with(question, |asker, text| {
+            let retrieved = asker.search.run(text, asker.top_k)?;
+            Ok(Found {
+                hits: retrieved.hits,
+                timings_ms: retrieved.timings_ms,
+            })
+        })?;
+        Ok(found.unwrap_or_else(|| Found {
+            hits: Vec::new(),
+            timings_ms: BTreeMap::new(),
+        }))
+    }
+
+    /// The answer to a question; `hits` hears of the passages it is looked for in before it is there.
+    pub fn answer(
+        &self,
+        question: &Question,
+        hits: &mut dyn FnMut(&[Hit]),
+    ) -> anyhow::Result<Answer> {
+        let answer = self.with(question, |asker, text| asker.ask_aloud(text, hits))?;
+        Ok(answer.unwrap_or_else(|| Answer::none(&question.query)))
+    }
+
+    /// `None` where the collection is not there: it is made with the first document.
+    fn with<T>(
+        &self,
+        question: &Question,
+        work: impl FnOnce(&Asker<'_>, &str) -> anyhow::Result<T>,
+    ) -> anyhow::Result<Option<T>> {
+        check_question(&question.query)?;
+        let top_k = question.top_k.unwrap_or(self.settings.top_k);
+        if !(1..=MAX_TOP_K).contains(&top_k) {
+            return Err(usage!("top_k is {top_k}, it must be 1 to {MAX_TOP_K}").into());
+        }
+        let filter = question.filter.filter()?;
+        let name = self.collection_name(question.collection.as_deref())?;
+        let store = &*self.store;
+        if store.collection(&name)?.is_none() {
+            return Ok(None);
+        }
+        let (collection, embedder) = collection_to_ask(store, &name, &self.models)?;
+        let asker = Asker {
+            search: Search {
+                store,
+                embedder: &*embedder,
+                collection,
+                filter,
+                index: self.settings.index,
+                mode: question.mode.unwrap_or(self.settings.mode),
+            },
+            top_k,
+            min_confidence: self.settings.min_confidence,
+        };
+        work(&asker, &question.query).map(Some)
+    }
+}
+
+impl Wanted {
+    fn filter(&self) -> anyhow::Result<Filter> {
+        let day = |text: &Option<String>| {
+            let day = text.as_deref().filter(|text| !text.is_empty());
+            let day = day.map(crate::settings::parse_day).transpose();
+            day.map_err(|error| usage!("filter.since and filter.until: {error}"))
+        };
+        let (since, until) = (day(&self.since)?, day(&self.until)?);
+        let modified = (since.is_some() || until.is_some()).then(|| {
+            (
+                since.unwrap_or(i64::MIN),
+                until.map_or(i64::MAX, |day| day.saturating_add(DAY)),
+            )
+        });
+        let pages = self.pages.as_deref().filter(|text| !text.is_empty());
+        let pages = pages.map(crate::settings::parse_pages).transpose();
+        Ok(Filter {
+            path_prefixes: self
+                .path
+                .iter()
+                .map(|path| crate::text::nfc(path))
+                .collect(),
+            tags: self.tag.clone(),
+            modified,
+            pages: pages.map_err(|error| usage!("filter.pages: {error}"))?,
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! Uploads: bytes into the folder of originals under their hash, and a durable job for each.
+
+use serde::Serialize;
+use tokio::io::AsyncWriteExt as _;
+use utoipa::ToSchema;
+
+use super::{Kind, Service, Told};
+use crate::document::{DocumentId, Source, Tags};
+use crate::error::Error;
+use crate::ledger::{Job, JobState, Target};
+use crate::text::extension;
+
+/// What `sources.root` says of documents that came over HTTP.
+pub const UPLOAD_ROOT: &str = "upload";
+/// Most jobs that may wait before uploads are put off.
+const MOST_WAITING: u64 = 10_000;
+
+/// A file on its way in; it goes away with this unless it is accepted.
+pub struct Upload {
+    /// File name, without folders.
+    pub name: String,
+    temporary: tempfile::NamedTempFile,
+    file: tokio::fs::File,
+    size: u64,
+    hasher: blake3::Hasher,
+}
+
+/// An upload that has become a job; durable once this is handed out.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Accepted {
+    /// The name it is cited by.
+    pub name: String,
+    pub document_id: String,
+    pub job_id: String,
+    /// `completed` where the same bytes are in already.
+    pub state: String,
+}
+
+impl Service {
+    /// The name an upload may have: what the client calls it, without folders.
+    ///
+    /// # Errors
+    /// A usage error for a name that is none, or of a kind no parser takes.
+    pub fn upload_name(&self, given: &str) -> Result<String, Error> {
+        let name = crate::text::nfc(given);
+        let name = name.rsplit(['/', '\\']).next().unwrap_or_default().trim();
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return Err(Error::Usage("the part 'file' needs a file name".into()));
+        }
+        Ok(name.to_owned())
+    }
+
+    /// The kinds of files that are taken, if `name` is not of one.
+    pub fn kinds_instead(&self, name: &str) -> Option<String> {
+        let kinds = self.parsers.extensions();
+        (!kinds.contains(&extension(name).as_str())).then(|| kinds.join(", "))
+    }
+
+    /// Whether so many jobs wait that no more should come.
+    pub fn is_full(&self) -> anyhow::Result<bool> {
+        let states = self.store.job_states()?;
+        let waiting = states.get(JobState::Queued.as_str());
+        Ok(waiting.is_some_and(|&waiting| waiting >= MOST_WAITING))
+    }
+
+    /// Begins an upload of that name.
+    pub fn begin_upload(&self, name: &str) -> anyhow::Result<Upload> {
+        let folder = self.originals_folder();
+        std::fs::create_dir_all(&folder)?;
+        let temporary = tempfile::NamedTempFile::new_in(&folder)?;
+        Ok(Upload {
+            name: name.to_owned(),
+            file: tokio::fs::File::from_std(temporary.reopen()?),
+            temporary,
+            size: 0,
+            hasher: blake3::Hasher::new(),
+        })
+    }
+
+    /// Puts an upload where the worker finds it, durably, and gives it a job. Blocks on the disk.
+    pub fn accept(
+        &self,
+        upload: Upload,
+        collection: &str,
+        tags: &Tags,
+    ) -> anyhow::Result<Accepted> {
+        let document_id = DocumentId(upload.hash().to_hex().to_string());
+        let source = Source {
+            path: upload.name.clone(),
+            file: self.original_path(&document_id, &upload.name),
+            root: UPLOAD_ROOT.to_owned(),
+            size: upload.size,
+            modified: 0,
+        };
+        upload.keep(&source.file)?;
+        super::originals::sync_folder(&self.originals_folder())?;
+        let target = Target {
+            collection: collection.to_owned(),
+            source,
+            tags: tags.clone(),
+            again: false,
+        };
+        self.enqueue(target, &document_id)
+    }
+
+    /// Writes the job and where its pages go; the answer may be sent once this returns. A job the
+    /// worker may be at is only ever moved from a state it cannot be at work in.
+    fn enqueue(&self, mut target: Target, document_id: &DocumentId) -> anyhow::Result<Accepted> {
+        let (store, service) = (&self.store, self.parsers.first.service());
+        let collection = target.collection.clone();
+        let new = Job::new(service, document_id, target.source.size);
+        target.source.path = self.free_name(&collection, &target.source.path, document_id)?;
+        let path = target.source.path.clone();
+        let job = store.begin(&new)?;
+        let accepted = |state: JobState| Accepted {
+            name: path.clone(),
+            document_id: document_id.0.clone(),
+            job_id: job.id.clone(),
+            state: state.as_str().to_owned(),
+        };
+        if store.contains(&collection, document_id)? {
+            store.attach(&collection, document_id, &target.source, &target.tags)?;
+            if !self.settings.keep_originals {
+                self.forget_original(document_id, &target.source.file)?;
+            }
+            store.transition(&job.id, job.state, JobState::Completed)?;
+            self.ring();
+            return Ok(accepted(JobState::Completed));
+        }
+        // What the service refused, forgot or may have billed is not sent again by a mere upload.
+        let again = job.state == JobState::Completed
+            || (job.state == JobState::Failed && !self.parsers.first.is_remote());
+        if again {
+            store.transition(&job.id, job.state, JobState::Queued)?;
+        }
+        store.add_target(&job.id, &target)?;
+        let state = store.job(&job.id)?.map_or(job.state, |job| job.state);
+        self.events.tell(Told {
+            document_id: Some(document_id.0.clone()),
+            job_id: Some(job.id.clone()),
+            ..Told::new(Kind::Queued, &collection, &path)
+        });
+        self.ring();
+        Ok(accepted(state))
+    }
+
+    /// `name`, or `name (first digits of the hash)` where another document has that name: an upload
+    /// never replaces what somebody else sent.
+    fn free_name(
+        &self,
+        collection: &str,
+        name: &str,
+        document_id: &DocumentId,
+    ) -> anyhow::Result<String> {
+        let stored = self.store.source(collection, name)?;
+        let taken = stored.is_some_and(|known| known.document_id != *document_id)
+            || self.store.open_jobs()?.iter().any(|row| {
+                row.job.document_id != *document_id && row.paths.iter().any(|path| path == name)
+            });
+        if !taken {
+            return Ok(name.to_owned());
+        }
+        let digits: String = document_id.0.chars().take(8).collect();
+        Ok(match name.rsplit_once('.') {
+            Some((stem, extension)) => format!("{stem} ({digits}).{extension}"),
+            None => format!("{name} ({digits})"),
+        })
+    }
+}
+
+impl Upload {
+    /// Adds bytes.
+    pub async fn write(&mut self, piece: &[u8]) -> anyhow::Result<()> {
+        self.size += piece.len() as u64;
+        self.hasher.update(piece);
+        Ok(self.file.write_all(piece).await?)
+    }
+
+    /// BLAKE3 of the bytes so far.
+    pub fn hash(&self) -> blake3::Hash {
+        self.hasher.finalize()
+    }
+
+    /// Puts the bytes at `path`, durably.
+    pub fn keep(self, path: &std::path::Path) -> anyhow::Result<()> {
+        self.temporary.as_file().sync_all()?;
+        self.temporary.persist(path)?;
+        Ok(())
+    }
+
+    /// Bytes so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Ends the bytes.
+    pub async fn finish(&mut self) -> anyhow::Result<()> {
+        Ok(self.file.flush().await?)
+    }
+}

@@ -1,0 +1,212 @@
+//! Works off the uploads behind the answers: the same ingest pipeline, one batch after the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::events::Batch;
+use super::uploads::UPLOAD_ROOT;
+use super::{Service, lock};
+use crate::document::{DocumentId, Tags};
+use crate::ingest::{self, Input, Parts, Plan, Summary};
+use crate::ledger::{Target, job_id};
+use crate::store::WriterLock;
+
+/// When to look again at jobs that could not be done, for want of the service or of a turn.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Jobs of one collection.
+type Jobs = Vec<(DocumentId, Target)>;
+
+impl Service {
+    /// The budget is for the server's whole life, not for a batch.
+    fn charge(&self, summary: &Summary) {
+        let mut budget = lock(&self.budget);
+        let left = |most: Option<u64>, spent: u64| most.map(|most| most.saturating_sub(spent));
+        budget.pages = left(budget.pages, summary.uploaded_pages.unwrap_or(0));
+        budget.bytes = left(budget.bytes, summary.uploaded_bytes);
+    }
+
+    /// Builds the graphs that lag too far behind where collections have changed since `seen`, and
+    /// returns what it has seen. That takes minutes for a large collection and needs no writer lock, so
+    /// it goes on beside everything else.
+    fn index(&self, mut seen: BTreeMap<String, i64>) -> BTreeMap<String, i64> {
+        let rows = self.store.collections().unwrap_or_default();
+        for row in rows {
+            let build = || -> anyhow::Result<Option<i64>> {
+                let Some(collection) = self.store.collection(&row.collection)? else {
+                    return Ok(None);
+                };
+                if seen.get(&row.collection) != Some(&collection.generation) {
+                    let from = self.settings.hnsw_min_chunks;
+                    self.store.refresh_graph(&collection, from, false)?;
+                }
+                Ok(Some(collection.generation))
+            };
+            match build() {
+                Ok(generation) => {
+                    seen.extend(generation.map(|generation| (row.collection, generation)));
+                }
+                Err(error) => {
+                    tracing::warn!("the HNSW graph was not brought up to date: {error:#}");
+                }
+            }
+        }
+        seen
+    }
+}
+
+/// Runs until the server stops. Jobs left open by an earlier run are taken up first.
+pub async fn work(service: Arc<Service>) {
+    let mut indexing = tokio::task::spawn_blocking(BTreeMap::new);
+    let mut refreshed = BTreeMap::new();
+    loop {
+        if let Err(error) = batch(&service, &mut refreshed).await {
+            tracing::error!("ingest: {error:#}");
+        }
+        if indexing.is_finished() {
+            let seen = indexing.await.unwrap_or_default();
+            let service = Arc::clone(&service);
+            indexing = tokio::task::spawn_blocking(move || service.index(seen));
+        }
+        tokio::select! {
+            () = service.bell.notified() => {}
+            () = tokio::time::sleep(AGAIN) => {}
+            () = service.stop.cancelled() => return,
+        }
+    }
+}
+
+/// Works off what waits, collection by collection, and brings index files up to date where documents
+/// have gone; `refreshed` is the generation of each collection at which that was done.
+async fn batch(
+    service: &Arc<Service>,
+    refreshed: &mut BTreeMap<String, i64>,
+) -> anyhow::Result<()> {
+    let waiting = open_uploads(service)?;
+    let stale = stale(service, refreshed)?;
+    if (waiting.is_empty() && stale.is_empty()) || service.stop.is_cancelled() {
+        return Ok(());
+    }
+    let _turn = {
+        let dir = service.settings.data_dir.clone();
+        let patience = service.settings.lock_timeout;
+        tokio::task::spawn_blocking(move || {
+            WriterLock::acquire(&dir, patience, || {
+                tracing::warn!("another squall is writing, uploads wait for it");
+            })
+        })
+        .await??
+    };
+    for (collection, jobs) in waiting {
+        take_in(service, collection, jobs).await?;
+    }
+    for name in stale {
+        let service = Arc::clone(service);
+        let generation = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+            let collection = service.store.collection(&name)?;
+            Ok(collection.map(|collection| {
+                ingest::refresh(&*service.store, &collection);
+                (name, collection.generation)
+            }))
+        });
+        refreshed.extend(generation.await??);
+    }
+    Ok(())
+}
+
+/// Collections that have changed since they were last looked at.
+fn stale(service: &Service, refreshed: &BTreeMap<String, i64>) -> anyhow::Result<Vec<String>> {
+    let mut stale = Vec::new();
+    for name in service.store.collection_names()? {
+        let collection = service.store.collection(&name)?;
+        let generation = collection.map(|collection| collection.generation);
+        if generation.is_some() && refreshed.get(&name) != generation.as_ref() {
+            stale.push(name);
+        }
+    }
+    Ok(stale)
+}
+
+/// Takes in the documents of one collection.
+async fn take_in(service: &Arc<Service>, collection: String, jobs: Jobs) -> anyhow::Result<()> {
+    let first = service.parsers.first.service();
+    let known = |(id, target): &(DocumentId, Target)| {
+        let job = job_id(first, id);
+        (target.source.path.clone(), (id.clone(), job))
+    };
+    let observer = Batch {
+        service: Arc::clone(service),
+        collection: collection.clone(),
+        jobs: jobs.iter().map(known).collect(),
+    };
+    let parts = Parts {
+        parsers: service.parsers.clone(),
+        models: service.models.clone(),
+        store: Arc::clone(&service.store),
+        observer: Arc::new(observer),
+        stop: service.stop.child_token(),
+    };
+    let plan = Plan {
+        collection,
+        tags: Tags::new(),
+        concurrency: service
+            .settings
+            .concurrency
+            .unwrap_or_else(|| service.parsers.first.default_concurrency()),
+        checksum: false,
+        dry_run: false,
+        budget: *lock(&service.budget),
+    };
+    let ended = ingest::run(&parts, &plan, Input::Jobs(jobs.clone())).await;
+    lock(&service.busy).clear();
+    let summary = ended?;
+    service.charge(&summary);
+    service.metrics.ingested(&summary);
+    if let Some(reason) = &summary.service_error {
+        tracing::error!("the parse service ended the batch: {reason}");
+    }
+    settle(service, &jobs)
+}
+
+/// Jobs whose file came over HTTP, by collection. What is in is left out, unless it is to be parsed
+/// anew.
+fn open_uploads(service: &Service) -> anyhow::Result<BTreeMap<String, Jobs>> {
+    let mut jobs: BTreeMap<String, Jobs> = BTreeMap::new();
+    for row in service.store.open_jobs()? {
+        if !row.job.state.is_open() || row.job.service != service.parsers.first.service() {
+            continue;
+        }
+        for target in row.targets {
+            let id = &row.job.document_id;
+            let is_ours = target.again || target.source.root == UPLOAD_ROOT;
+            if is_ours && (target.again || !service.store.contains(&target.collection, id)?) {
+                let of_collection = jobs.entry(target.collection.clone()).or_default();
+                of_collection.push((id.clone(), target));
+            }
+        }
+    }
+    Ok(jobs)
+}
+
+/// What was parsed anew is not parsed a third time, and originals that are not kept are removed once
+/// their job has ended, one way or the other.
+fn settle(service: &Service, jobs: &Jobs) -> anyhow::Result<()> {
+    for (document_id, target) in jobs {
+        let id = job_id(service.parsers.first.service(), document_id);
+        let Some(job) = service.store.job(&id)? else {
+            continue;
+        };
+        if target.again && !job.state.is_open() {
+            let done = Target {
+                again: false,
+                ..target.clone()
+            };
+            service.store.add_target(&id, &done)?;
+        }
+        if !service.settings.keep_originals && !job.state.is_open() {
+            service.forget_original(document_id, &target.source.file)?;
+        }
+    }
+    Ok(())
+}
