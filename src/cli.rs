@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::accounts::Role;
 use crate::ledger::Retry;
 use crate::settings::{DeviceChoice, IndexChoice, Mode, ParserChoice, StormApi};
 
@@ -81,6 +82,12 @@ pub enum Command {
     Remove(Remove),
     /// Answer over HTTP
     Serve(Serve),
+    /// Make, list and remove users of a server
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Make, list and revoke tokens for scripts that use a server
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Make the index files and the HNSW graph anew now
     Optimize(Optimize),
     /// Make a collection anew with another model (--model), from the pages it holds
@@ -322,11 +329,55 @@ pub struct Serve {
     /// Largest upload, such as 50MB [default: 200MB]
     #[arg(long, value_name = "SIZE")]
     pub max_upload: Option<String>,
+    /// Ask for a login on a loopback address too; on every other there always is one
+    #[arg(long)]
+    pub login: bool,
+    /// Let anybody make an account, as a reader
+    #[arg(long)]
+    pub open_registration: bool,
     /// Collection to take documents into and answer from [default: default]
     #[arg(short, long, value_name = "NAME")]
     pub collection: Option<String>,
     #[command(flatten)]
     pub parsing: Parsing,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make a user; the password is asked for, or read from stdin
+    Add {
+        /// Name to log in with
+        username: String,
+        /// What the user may do
+        #[arg(long, default_value = "writer")]
+        role: Role,
+    },
+    /// List the users
+    List,
+    /// Remove a user and end the sessions
+    Remove {
+        /// Name to log in with
+        username: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it, once
+    Create {
+        /// What to call it
+        name: String,
+        /// What it may be used for
+        #[arg(long, default_value = "writer")]
+        role: Role,
+    },
+    /// List the tokens, without their secrets
+    List,
+    /// End a token
+    Revoke {
+        /// What it is called
+        name: String,
+    },
 }
 
 /// For commands that wait for their turn and parse nothing.

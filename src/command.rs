@@ -15,6 +15,7 @@ mod remove;
 mod repair;
 mod serve;
 mod status;
+mod user;
 mod verify;
 
 use crate::cli::{Cli, Command};
@@ -48,6 +49,8 @@ fn with(cli: Cli, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit
         Command::Status(args) => status::run(args, settings, printer),
         Command::Remove(args) => remove::run(args, settings, printer),
         Command::Serve(_) => serve::run(settings, printer),
+        Command::User(command) => user::run(command, settings, printer),
+        Command::Token(command) => user::token(command, settings, printer),
         Command::Optimize(args) => optimize::run(args, settings, printer),
         Command::Eval(args) => eval::run(args, settings, printer),
         Command::Reembed(_) => reembed::run(settings, printer),

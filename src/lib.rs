@@ -9,6 +9,7 @@
 //! [`answer`] know the traits [`parse::Parser`], [`embed::Embedder`] and [`store::Store`]; the one
 //! place that names implementations is [`app`].
 
+pub mod accounts;
 pub mod answer;
 pub mod app;
 pub mod ask;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::accounts::{Role, TokenRow, User};
 use crate::cli::Global;
 use crate::document::{Answer, SCHEMA};
 use crate::eval::Evaluation;
@@ -44,6 +45,18 @@ pub enum Report {
     Doctor {
         healthy: bool,
         checks: Vec<Check>,
+    },
+    Users {
+        users: Vec<User>,
+    },
+    Tokens {
+        tokens: Vec<TokenRow>,
+    },
+    /// The one time a token is shown.
+    Token {
+        name: String,
+        role: Role,
+        token: String,
     },
 }
 

@@ -1,5 +1,7 @@
 //! The service over HTTP. One router factory, one error type; no logic in a handler.
 
+mod access;
+mod auth;
 mod documents;
 mod events;
 mod form;
@@ -56,6 +58,13 @@ fn api() -> (Router<Arc<Service>>, utoipa::openapi::OpenApi) {
         .routes(routes!(questions::search))
         .routes(routes!(questions::query))
         .routes(routes!(events::stream))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::me))
+        .routes(routes!(auth::profile))
+        .routes(routes!(auth::user))
         .split_for_parts()
 }
 
@@ -80,6 +89,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .layer(DefaultBodyLimit::max(
             usize::try_from(most).unwrap_or(usize::MAX),
         ))
+        .layer(from_fn_with_state(Arc::clone(&service), access::access))
         .layer(from_fn_with_state(Arc::clone(&service), guard::guard))
         .with_state(service)
 }

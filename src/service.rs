@@ -13,7 +13,7 @@ mod worker;
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub use documents::{Document, Pages, Piece, Text, TextFacts, Totals};
@@ -25,6 +25,7 @@ pub use questions::{Found, Question};
 pub use uploads::{Accepted, Upload};
 pub use worker::work;
 
+use crate::accounts::{Accounts, Lockout};
 use crate::embed::Models;
 use crate::ingest::{Budget, Observer, Parsers};
 use crate::settings::Settings;
@@ -44,6 +45,11 @@ pub struct Service {
     pub store: Arc<dyn Store>,
     pub events: Arc<Events>,
     pub metrics: Metrics,
+    /// Who may use the server; `None` where there is no login.
+    pub accounts: Option<Arc<Accounts>>,
+    pub lockout: Lockout,
+    /// Passwords that are compared at once: each takes a core and 19 MB for a while.
+    pub passwords: Semaphore,
     observer: Arc<dyn Observer>,
     /// What may still be sent away while this server runs.
     budget: Mutex<Budget>,
@@ -63,6 +69,7 @@ impl Service {
         parsers: Parsers,
         models: Models,
         store: Arc<dyn Store>,
+        accounts: Option<Arc<Accounts>>,
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
     ) -> Self {
@@ -80,6 +87,9 @@ impl Service {
             stop,
             events: Arc::new(Events::new()),
             metrics: Metrics::default(),
+            accounts,
+            lockout: Lockout::default(),
+            passwords: Semaphore::new(2),
             bell: Notify::new(),
             parse_bell: Notify::new(),
             busy: Mutex::default(),

@@ -135,6 +135,8 @@ pub struct Layer {
     pub addr: Option<SocketAddr>,
     pub keep_originals: Option<bool>,
     pub max_upload: Option<String>,
+    pub login: Option<bool>,
+    pub open_registration: Option<bool>,
 }
 
 impl Layer {
@@ -168,7 +170,9 @@ impl Layer {
             hnsw_min_chunks,
             addr,
             keep_originals,
-            max_upload
+            max_upload,
+            login,
+            open_registration
         )
     }
 }
@@ -216,6 +220,10 @@ pub struct Settings {
     pub keep_originals: bool,
     /// Largest upload a server takes, in bytes.
     pub max_upload: u64,
+    /// Whether a server asks who is there.
+    pub login: bool,
+    /// Whether anybody may make an account.
+    pub open_registration: bool,
 }
 
 /// Most chunks one question may ask for.
@@ -277,6 +285,9 @@ impl Settings {
         let data_dir = layer.data_dir.or(default_dirs.data).ok_or_else(|| {
             usage!("no home directory is known, set --data-dir or SQUALL_DATA_DIR")
         })?;
+        let addr = layer
+            .addr
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
         let cache_dir = first(env, &["SQUALL_CACHE_DIR"]).map(PathBuf::from);
         Ok(Self {
             cache_dir: cache_dir
@@ -312,9 +323,9 @@ impl Settings {
             mode: layer.mode.unwrap_or_default(),
             min_confidence: confidence(layer.min_confidence)?,
             hnsw_min_chunks: layer.hnsw_min_chunks.unwrap_or(HNSW_MIN_CHUNKS),
-            addr: layer
-                .addr
-                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
+            login: login(layer.login, addr)?,
+            open_registration: layer.open_registration.unwrap_or(false),
+            addr,
             keep_originals: layer.keep_originals.unwrap_or(true),
             max_upload: match layer.max_upload {
                 Some(text) => size("max_upload", &text)?,
@@ -329,6 +340,17 @@ impl Settings {
 pub struct DefaultDirs {
     pub data: Option<PathBuf>,
     pub cache: Option<PathBuf>,
+}
+
+/// Whether a server on `addr` asks for a login: always, where others can reach it.
+fn login(value: Option<bool>, addr: SocketAddr) -> anyhow::Result<bool> {
+    match (value, addr.ip().is_loopback()) {
+        (Some(false), false) => Err(usage!(
+            "{addr} can be reached by others, so there must be a login; leave out login = false"
+        )
+        .into()),
+        (asked, is_loopback) => Ok(asked.unwrap_or(!is_loopback)),
+    }
 }
 
 fn confidence(value: Option<f32>) -> anyhow::Result<Option<f32>> {

@@ -1,5 +1,6 @@
 //! `squall serve`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{block_on, interrupt};
+use crate::accounts::Accounts;
 use crate::app;
 use crate::error::{Error, Exit};
 use crate::ingest::model_of;
@@ -34,6 +36,7 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
         parsers,
         models,
         store,
+        accounts(settings)?,
         printer.log_observer(),
         stop.clone(),
     ));
@@ -52,15 +55,13 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
             "finishing what is under way; press Ctrl-C again to stop at once",
         )?;
         printer.note(&format!("listening on http://{}", listener.local_addr()?));
-        if !settings.addr.ip().is_loopback() {
-            tracing::warn!(
-                "there is no login: whoever reaches that address can read and add documents"
-            );
-        }
         let worker = tokio::spawn(work(Arc::clone(&service)));
         let parsing = tokio::spawn(parse(Arc::clone(&service)));
-        let serving = axum::serve(listener, router(Arc::clone(&service)))
-            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        let serving = axum::serve(
+            listener,
+            router(Arc::clone(&service)).into_make_service_with_connect_info::<SocketAddr>(),
+        )
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
         let drained = async {
             stop.cancelled().await;
             tokio::time::sleep(DRAIN).await;
@@ -73,4 +74,24 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
         printer.note("stopped; open jobs go on at the next start");
         Ok(Exit::Done)
     })
+}
+
+/// Who may use the server, where it asks.
+///
+/// # Errors
+/// A usage error where nobody could.
+fn accounts(settings: &Settings) -> anyhow::Result<Option<Arc<Accounts>>> {
+    if !settings.login {
+        return Ok(None);
+    }
+    let accounts = Accounts::open(&settings.data_dir)?;
+    if accounts.is_empty()? && !settings.open_registration {
+        return Err(Error::Usage(format!(
+            "{} asks for a login and nobody has one: type `squall user add NAME --role admin`, or \
+             `squall token create NAME` for scripts",
+            settings.addr
+        ))
+        .into());
+    }
+    Ok(Some(Arc::new(accounts)))
 }

@@ -33,6 +33,15 @@ pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
         Report::Repaired(report) => repaired(report, out),
         Report::Exported(report) => transferred("wrote", "to", report, out),
         Report::Imported(report) => transferred("took in", "from", report, out),
+        Report::Users { users } => users.iter().try_for_each(|user| {
+            let role = user.role.as_str();
+            writeln!(out, "{:20} {role:7} {}", user.username, user.created_at)
+        }),
+        Report::Tokens { tokens } => tokens.iter().try_for_each(|token| {
+            let role = token.role.as_str();
+            writeln!(out, "{:20} {role:7} {}", token.name, token.created_at)
+        }),
+        Report::Token { token, .. } => writeln!(out, "{token}"),
         Report::Doctor { checks, .. } => checks.iter().try_for_each(|row| check(row, out)),
     }
 }
@@ -41,6 +50,7 @@ pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
 pub fn note(report: &Report) -> Option<String> {
     match report {
         Report::Answer(answer) => answer::note(answer),
+        Report::Token { .. } => Some("it is not shown again".into()),
         Report::Verified { healthy: false, .. } => Some("type `squall repair` to mend it".into()),
         Report::Ingest(summary) if summary.interrupted => {
             Some("stopped; run the same command again to go on, nothing is done twice".into())

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use tower_http::services::ServeFile;
 use utoipa::{IntoParams, ToSchema};
 
+use super::access::collection;
 use super::form;
 use super::reply::{Done, Failure, Json, List, Paging, Path, Query, Refusal, Reply, blocking};
+use crate::accounts::Who;
 use crate::document::{DocumentId, Tags};
 use crate::service::{Accepted, Document, Pages, Piece, Service, Text, TextFacts, Totals};
 use crate::store::{DocumentQuery, SortBy};
@@ -74,17 +76,18 @@ pub struct Removed {
     responses((status = 200, body = List<Document>), (status = 400, body = Failure)))]
 pub async fn list(
     State(service): State<Arc<Service>>,
+    who: Who,
     Query(listing): Query<Listing>,
     Query(paging): Query<Paging>,
 ) -> Reply<Json<List<Document>>> {
-    let query = listing.query(&service)?;
+    let query = listing.query(&service, &who)?;
     let slice = paging.slice();
     let (total, documents) = blocking(move || service.documents(&query, slice)).await?;
     Ok(List::new(&paging, total, documents))
 }
 
 impl Listing {
-    fn query(self, service: &Service) -> Reply<DocumentQuery> {
+    fn query(self, service: &Service, who: &Who) -> Reply<DocumentQuery> {
         let day = |day: Option<String>| {
             let day = day.filter(|day| !day.is_empty());
             if let Some(text) = &day {
@@ -98,7 +101,7 @@ impl Listing {
         let by = sort.strip_prefix('-').unwrap_or(&sort);
         let full = |text: Option<String>| text.filter(|text| !text.is_empty());
         Ok(DocumentQuery {
-            collection: service.collection_name(self.collection.as_deref())?,
+            collection: collection(service, who, self.collection.as_deref())?,
             name: full(self.name),
             kind: full(self.kind).map(|kind| kind.to_lowercase()),
             tags: tag.map_err(bad)?.into_iter().collect::<Tags>(),
@@ -128,10 +131,11 @@ fn bad(message: impl Into<String>) -> Refusal {
         (status = 413, body = Failure), (status = 415, body = Failure), (status = 503, body = Failure)))]
 pub async fn upload(
     State(service): State<Arc<Service>>,
+    who: Who,
     body: Result<Multipart, MultipartRejection>,
 ) -> Reply<(StatusCode, Json<Done<Vec<Accepted>>>)> {
     let form = form::read(&service, body).await?;
-    let accepted = form::accept(&service, form).await?;
+    let accepted = form::accept(&service, &who, form).await?;
     let message = match accepted.len() {
         1 => "1 document accepted".to_owned(),
         n => format!("{n} documents accepted"),
@@ -155,12 +159,13 @@ fn id(text: String) -> Reply<DocumentId> {
 /// Runs `work` with the service, the collection and the document that a request names.
 async fn with<T: Send + 'static>(
     service: Arc<Service>,
+    who: Who,
     place: In,
     text: String,
     work: impl FnOnce(&Service, &str, &DocumentId) -> anyhow::Result<T> + Send + 'static,
 ) -> Reply<T> {
     let id = id(text)?;
-    let collection = service.collection_name(place.collection.as_deref())?;
+    let collection = collection(&service, &who, place.collection.as_deref())?;
     let done = blocking(move || work(&service, &collection, &id)).await;
     done.map_err(|refusal| refusal.or_missing(MISSING))
 }
@@ -170,9 +175,10 @@ async fn with<T: Send + 'static>(
     responses((status = 200, body = Done<Totals>), (status = 400, body = Failure)))]
 pub async fn summary(
     State(service): State<Arc<Service>>,
+    who: Who,
     Query(place): Query<In>,
 ) -> Reply<Json<Done<Totals>>> {
-    let collection = service.collection_name(place.collection.as_deref())?;
+    let collection = collection(&service, &who, place.collection.as_deref())?;
     let totals = blocking(move || service.totals(&collection)).await?;
     Ok(Done::new("ok", totals))
 }
@@ -183,10 +189,11 @@ pub async fn summary(
     responses((status = 200, body = Done<Document>), (status = 404, body = Failure)))]
 pub async fn detail(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(text): Path<String>,
     Query(place): Query<In>,
 ) -> Reply<Json<Done<Document>>> {
-    let document = with(service, place, text, Service::document).await?;
+    let document = with(service, who, place, text, Service::document).await?;
     Ok(Done::new("ok", document))
 }
 
@@ -196,11 +203,12 @@ pub async fn detail(
     responses((status = 200, body = Done<Removed>), (status = 404, body = Failure)))]
 pub async fn remove(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(text): Path<String>,
     Query(place): Query<In>,
 ) -> Reply<Json<Done<Removed>>> {
     let document_id = text.clone();
-    with(service, place, text, Service::remove).await?;
+    with(service, who, place, text, Service::remove).await?;
     Ok(Done::new("removed", Removed { document_id }))
 }
 
@@ -211,10 +219,11 @@ pub async fn remove(
         (status = 409, body = Failure)))]
 pub async fn reprocess(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(text): Path<String>,
     Query(place): Query<In>,
 ) -> Reply<(StatusCode, Json<Done<Accepted>>)> {
-    let done = with(service, place, text, |service, collection, id| {
+    let done = with(service, who, place, text, |service, collection, id| {
         service.document(collection, id)?;
         service.reprocess(collection, id)
     });
@@ -237,11 +246,12 @@ pub async fn reprocess(
         (status = 404, body = Failure)))]
 pub async fn download(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(text): Path<String>,
     Query(place): Query<In>,
     request: Request,
 ) -> Reply<Response> {
-    let found = with(service, place, text, |service, collection, id| {
+    let found = with(service, who, place, text, |service, collection, id| {
         let document = service.document(collection, id)?;
         Ok((document.name, service.original(collection, id)?))
     });
@@ -282,10 +292,11 @@ fn disposition(name: &str) -> String {
     responses((status = 200, body = Done<Text>), (status = 400, body = Failure), (status = 404, body = Failure)))]
 pub async fn page(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path((text, number)): Path<(String, u32)>,
     Query(place): Query<In>,
 ) -> Reply<Json<Done<Text>>> {
-    let page = with(service, place, text, move |service, collection, id| {
+    let page = with(service, who, place, text, move |service, collection, id| {
         service.page(collection, id, number)
     });
     Ok(Done::new("ok", page.await?))
@@ -297,12 +308,13 @@ pub async fn page(
     responses((status = 200, body = List<Piece>), (status = 404, body = Failure)))]
 pub async fn chunks(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(text): Path<String>,
     Query(place): Query<In>,
     Query(paging): Query<Paging>,
 ) -> Reply<Json<List<Piece>>> {
     let slice = paging.slice();
-    let found = with(service, place, text, move |service, collection, id| {
+    let found = with(service, who, place, text, move |service, collection, id| {
         service.chunks(collection, id, slice)
     });
     let (total, chunks) = found.await?;
@@ -315,10 +327,11 @@ pub async fn chunks(
     responses((status = 200, body = Done<TextFacts>), (status = 404, body = Failure)))]
 pub async fn extracted_data(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(text): Path<String>,
     Query(place): Query<In>,
 ) -> Reply<Json<Done<TextFacts>>> {
-    let facts = with(service, place, text, Service::text_facts).await?;
+    let facts = with(service, who, place, text, Service::text_facts).await?;
     Ok(Done::new("ok", facts))
 }
 
@@ -328,10 +341,11 @@ pub async fn extracted_data(
     responses((status = 200, body = Done<Pages>), (status = 404, body = Failure)))]
 pub async fn reports(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(text): Path<String>,
     Query(place): Query<In>,
 ) -> Reply<Json<Done<Pages>>> {
-    let reports = with(service, place, text, Service::reports).await?;
+    let reports = with(service, who, place, text, Service::reports).await?;
     Ok(Done::new("ok", reports))
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 use utoipa::IntoParams;
 
 use super::reply::Query;
+use crate::accounts::Who;
 use crate::service::{Service, Told};
 
 /// How often a sign of life goes out.
@@ -36,11 +37,12 @@ struct Listener {
     missed: VecDeque<Arc<Told>>,
     coming: broadcast::Receiver<Arc<Told>>,
     collection: Option<String>,
+    who: Who,
     service: Arc<Service>,
 }
 
 impl Listener {
-    fn new(service: Arc<Service>, since: Since, headers: &HeaderMap) -> Self {
+    fn new(service: Arc<Service>, who: Who, since: Since, headers: &HeaderMap) -> Self {
         let header = headers.get("last-event-id");
         let header = header.and_then(|value| value.to_str().ok()?.parse().ok());
         let (missed, coming) = service.events.listen(header.or(since.last_event_id));
@@ -48,6 +50,7 @@ impl Listener {
             missed: missed.into(),
             coming,
             collection: since.collection.filter(|name| !name.is_empty()),
+            who,
             service,
         }
     }
@@ -64,7 +67,10 @@ impl Listener {
                 },
             };
             let wanted = self.collection.as_ref();
-            if wanted.is_none_or(|collection| *collection == told.collection) {
+            let shared = &self.service.settings.collection;
+            if wanted.is_none_or(|collection| *collection == told.collection)
+                && self.who.may_use(&told.collection, shared)
+            {
                 return Some(told);
             }
         }
@@ -76,10 +82,11 @@ impl Listener {
     responses((status = 200, content_type = "text/event-stream", body = Told)))]
 pub async fn stream(
     State(service): State<Arc<Service>>,
+    who: Who,
     Query(since): Query<Since>,
     headers: HeaderMap,
 ) -> Response {
-    let listener = Listener::new(service, since, &headers);
+    let listener = Listener::new(service, who, since, &headers);
     let events = stream::unfold(listener, |mut listener| async {
         let told = listener.next().await?;
         let event = Event::default()
@@ -95,11 +102,12 @@ pub async fn stream(
 /// The same over a WebSocket, an event a message.
 pub async fn socket(
     State(service): State<Arc<Service>>,
+    who: Who,
     Query(since): Query<Since>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let listener = Listener::new(service, since, &headers);
+    let listener = Listener::new(service, who, since, &headers);
     upgrade
         .max_message_size(4096)
         .on_upgrade(|socket| speak(socket, listener))

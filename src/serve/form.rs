@@ -1,11 +1,14 @@
 //! Forms with files, read piece by piece: nothing is held in memory, no client's name becomes a path.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::multipart::{Field, Multipart, MultipartRejection};
 use axum::http::StatusCode;
 
+use super::access::collection;
 use super::reply::{Refusal, Reply, blocking};
+use crate::accounts::Who;
 use crate::document::Tags;
 use crate::service::{Service, Upload};
 
@@ -121,11 +124,12 @@ fn bad(message: impl Into<String>) -> Refusal {
 
 /// Accepts every upload of a form, durably.
 pub async fn accept(
-    service: &std::sync::Arc<Service>,
+    service: &Arc<Service>,
+    who: &Who,
     form: Form,
 ) -> Reply<Vec<crate::service::Accepted>> {
-    let collection = service.collection_name(form.collection.as_deref())?;
-    let service = std::sync::Arc::clone(service);
+    let collection = collection(service, who, form.collection.as_deref())?;
+    let service = Arc::clone(service);
     blocking(move || {
         let uploads = form.uploads.into_iter();
         uploads

@@ -7,7 +7,9 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::access::collection;
 use super::reply::{Done, Failure, Json, List, Paging, Path, Query, Refusal, Reply, blocking};
+use crate::accounts::{Role, Who};
 use crate::ledger::JobState;
 use crate::service::{JobView, Service, Wish};
 use crate::store::JobQuery;
@@ -29,6 +31,7 @@ pub struct Listing {
     responses((status = 200, body = List<JobView>), (status = 400, body = Failure)))]
 pub async fn list(
     State(service): State<Arc<Service>>,
+    who: Who,
     Query(listing): Query<Listing>,
     Query(paging): Query<Paging>,
 ) -> Reply<Json<List<JobView>>> {
@@ -42,7 +45,10 @@ pub async fn list(
     });
     let query = JobQuery {
         state: state.transpose()?,
-        collection: listing.collection.filter(|name| !name.is_empty()),
+        collection: match (listing.collection.filter(|name| !name.is_empty()), who.role) {
+            (None, Role::Admin) => None,
+            (name, _) => Some(collection(&service, &who, name.as_deref())?),
+        },
     };
     let slice = paging.slice();
     let (total, jobs) = blocking(move || service.jobs(&query, slice)).await?;
@@ -54,13 +60,23 @@ pub async fn list(
     responses((status = 200, body = Done<JobView>), (status = 404, body = Failure)))]
 pub async fn detail(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(id): Path<String>,
 ) -> Reply<Json<Done<JobView>>> {
+    Ok(Done::new("ok", visible(service, who, id).await?))
+}
+
+/// A job, if `who` may use a collection its pages go to.
+pub async fn visible(service: Arc<Service>, who: Who, id: String) -> Reply<JobView> {
+    let shared = service.settings.collection.clone();
     let job = blocking(move || service.job(&id)).await;
-    Ok(Done::new(
-        "ok",
-        job.map_err(|refusal| refusal.or_missing(MISSING))?,
-    ))
+    let job = job.map_err(|refusal| refusal.or_missing(MISSING))?;
+    let mut places = job.collections.iter();
+    if who.role == Role::Admin || places.any(|name| who.may_use(name, &shared)) {
+        return Ok(job);
+    }
+    let message = format!("there is no job {}", job.job_id);
+    Err(Refusal::new(StatusCode::NOT_FOUND, MISSING, message))
 }
 
 /// Gives up a job that has not begun.
@@ -68,9 +84,10 @@ pub async fn detail(
     responses((status = 200, body = Done<JobView>), (status = 404, body = Failure), (status = 409, body = Failure)))]
 pub async fn cancel(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(id): Path<String>,
 ) -> Reply<Json<Done<JobView>>> {
-    wish(service, id, "cancelled", Service::cancel).await
+    wish(service, who, id, "cancelled", Service::cancel).await
 }
 
 /// Tries a failed job again.
@@ -78,17 +95,20 @@ pub async fn cancel(
     responses((status = 200, body = Done<JobView>), (status = 404, body = Failure), (status = 409, body = Failure)))]
 pub async fn retry(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(id): Path<String>,
 ) -> Reply<Json<Done<JobView>>> {
-    wish(service, id, "queued", Service::retry).await
+    wish(service, who, id, "queued", Service::retry).await
 }
 
 async fn wish(
     service: Arc<Service>,
+    who: Who,
     id: String,
     message: &str,
     wish: fn(&Service, &str) -> anyhow::Result<Wish>,
 ) -> Reply<Json<Done<JobView>>> {
+    visible(Arc::clone(&service), who, id.clone()).await?;
     let done = blocking(move || Ok((wish(&service, &id)?, service.job(&id)?))).await;
     match done.map_err(|refusal| refusal.or_missing(MISSING))? {
         (Wish::Granted, job) => Ok(Done::new(message, job)),

@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
+use super::access::collection;
 use super::reply::{Done, Failure, Json, Refusal, Reply, blocking};
 use super::simple::answered;
+use crate::accounts::Who;
 use crate::document::Answer;
 use crate::service::{Found, Question, Service};
 
@@ -35,9 +37,14 @@ pub struct CollectionView {
     responses((status = 200, body = Done<Vec<CollectionView>>)))]
 pub async fn collections(
     State(service): State<Arc<Service>>,
+    who: Who,
 ) -> Reply<Json<Done<Vec<CollectionView>>>> {
+    let shared = service.settings.collection.clone();
     let rows = blocking(move || service.store.collections()).await?;
-    let views = rows.into_iter().map(|row| CollectionView {
+    let own = rows
+        .into_iter()
+        .filter(|row| who.may_use(&row.collection, &shared));
+    let views = own.map(|row| CollectionView {
         collection: row.collection,
         model: row.model,
         documents: row.documents,
@@ -53,8 +60,10 @@ pub async fn collections(
     responses((status = 200, body = Done<Found>), (status = 400, body = Failure), (status = 422, body = Failure)))]
 pub async fn search(
     State(service): State<Arc<Service>>,
-    Json(question): Json<Question>,
+    who: Who,
+    Json(mut question): Json<Question>,
 ) -> Reply<Json<Done<Found>>> {
+    question.collection = Some(collection(&service, &who, question.collection.as_deref())?);
     let found = blocking(move || {
         let _active = service.metrics.begin();
         let start = std::time::Instant::now();
@@ -72,8 +81,10 @@ pub async fn search(
         (status = 400, body = Failure), (status = 422, body = Failure)))]
 pub async fn query(
     State(service): State<Arc<Service>>,
-    Json(question): Json<Question>,
+    who: Who,
+    Json(mut question): Json<Question>,
 ) -> Reply<Response> {
+    question.collection = Some(collection(&service, &who, question.collection.as_deref())?);
     if question.stream {
         return Ok(stream_answer(service, question));
     }

@@ -9,8 +9,11 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::access::collection;
 use super::form;
+use super::jobs;
 use super::reply::{Json, Path, Reply, blocking};
+use crate::accounts::Who;
 use crate::document::{Answer, SCHEMA};
 use crate::ledger::JobState;
 use crate::service::{Question, Service};
@@ -31,9 +34,11 @@ pub struct Versioned<T> {
 
 pub async fn query(
     State(service): State<Arc<Service>>,
+    who: Who,
     Json(asked): Json<Asked>,
 ) -> Reply<Json<Versioned<Answer>>> {
-    let question = Question::new(asked.query, asked.top_k);
+    let collection = collection(&service, &who, None)?;
+    let question = Question::new(asked.query, asked.top_k, collection);
     let inner = blocking(move || answered(&service, &question)).await?;
     Ok(Json(Versioned {
         schema: SCHEMA,
@@ -54,10 +59,11 @@ pub fn answered(service: &Service, question: &Question) -> anyhow::Result<Answer
 /// Takes a file and answers at once; the work goes on behind.
 pub async fn ingest(
     State(service): State<Arc<Service>>,
+    who: Who,
     body: Result<Multipart, MultipartRejection>,
 ) -> Reply<(StatusCode, Json<Value>)> {
     let form = form::read(&service, body).await?;
-    let accepted = form::accept(&service, form).await?;
+    let accepted = form::accept(&service, &who, form).await?;
     // A form has at least one file; those behind the first are jobs too, which the list of jobs shows.
     let first = accepted.into_iter().next();
     let job = first.ok_or_else(|| anyhow::anyhow!("a form without files was accepted"))?;
@@ -71,9 +77,10 @@ pub async fn ingest(
 
 pub async fn job(
     State(service): State<Arc<Service>>,
+    who: Who,
     Path(id): Path<String>,
 ) -> Reply<Json<Value>> {
-    let job = blocking(move || service.job(&id)).await?;
+    let job = jobs::visible(service, who, id).await?;
     Ok(Json(json!({
         "schema": SCHEMA,
         "job_id": job.job_id,

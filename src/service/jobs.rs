@@ -20,6 +20,9 @@ pub struct JobView {
     pub names: Vec<String>,
     /// Where its pages go first.
     pub collection: Option<String>,
+    /// Everywhere its pages go.
+    #[serde(skip)]
+    pub collections: Vec<String>,
     /// Who parses: `local`, or the service's base URL.
     pub service: String,
     /// Times it was begun.
@@ -49,7 +52,11 @@ impl From<JobRow> for JobView {
                 .map(|path| super::documents::file_name(path))
                 .unwrap_or_default(),
             names: paths,
-            collection: targets.into_iter().next().map(|target| target.collection),
+            collection: targets.first().map(|target| target.collection.clone()),
+            collections: targets
+                .into_iter()
+                .map(|target| target.collection)
+                .collect(),
             service: job.service,
             attempts: job.attempts,
             error: job.error,

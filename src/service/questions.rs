@@ -58,12 +58,12 @@ pub struct Found {
 }
 
 impl Question {
-    /// A question to the server's collection, in its mode.
-    pub fn new(query: String, top_k: Option<usize>) -> Self {
+    /// A question to a collection, in the server's mode.
+    pub fn new(query: String, top_k: Option<usize>, collection: String) -> Self {
         Self {
             query,
             top_k,
-            collection: None,
+            collection: Some(collection),
             mode: None,
             filter: Wanted::default(),
             stream: false,

@@ -46,6 +46,8 @@ pub(super) fn flags(global: &Global, command: &Command) -> Layer {
             addr: args.addr,
             keep_originals: args.keep_originals,
             max_upload: args.max_upload.clone(),
+            login: args.login.then_some(true),
+            open_registration: args.open_registration.then_some(true),
             ..parsing(&args.parsing)
         },
         _ => Layer::default(),

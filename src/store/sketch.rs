@@ -43,9 +43,10 @@ fn named(db: &Connection, chunk: i64) -> rusqlite::Result<Option<Sketch>> {
             ..Sketch::default()
         })
     };
+    // Without the plus SQLite plans anew for every value, which takes longer than the look-up.
     let mut statement = db.prepare_cached(
         "SELECT (SELECT min(path) FROM sources s WHERE s.document_id = d.id), d.title
-         FROM chunks k JOIN documents d ON d.id = k.document_id WHERE k.id = ?1",
+         FROM chunks k JOIN documents d ON d.id = k.document_id WHERE k.id = +?1",
     )?;
     statement.query_row([chunk], read).optional()
 }

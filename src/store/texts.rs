@@ -41,9 +41,10 @@ pub fn each_text(
     reach: Reach,
     each: &mut dyn FnMut(i64, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    // Without the pluses SQLite plans anew for every value.
     let mut chunks = db.prepare_cached(
         "SELECT id, document_id, page, start, end FROM chunks
-         WHERE collection_id = ?1 AND id > ?2 AND id <= ?3 ORDER BY id",
+         WHERE collection_id = +?1 AND id > +?2 AND id <= +?3 ORDER BY id",
     )?;
     let mut pages =
         db.prepare_cached("SELECT text FROM pages WHERE document_id = ?1 AND number = ?2")?;

@@ -94,7 +94,7 @@ export function documentsView() {
 
   async function reprocess({ document_id: id, collection, name }) {
     const { data } = await call(`/api/documents/${id}/reprocess`, { method: 'POST', query: { collection } });
-    follow({ name, ...[data].flat()[0] });
+    follow({ name, collection, ...[data].flat()[0] });
     said.textContent = `${name}: ${t('reprocessed')}`;
   }
 

@@ -39,8 +39,8 @@ export function jobsView() {
   }
 
   function row(job) {
-    const { job_id: id, state, name, error, service, attempts, pages, updated_at: updated } = job;
-    const act = (key, verb) => button(t(key), () => attempt(id, verb),
+    const { job_id: id, collection: home, state, name, error, service, attempts, pages, updated_at: updated } = job;
+    const act = (key, verb) => button(t(key), () => attempt(id, home, verb),
       { 'data-key': `${key} ${id}`, 'aria-label': `${t(key)}: ${name}`, class: 'quiet' });
     return h('tr', { 'data-job': id },
       h('th', { scope: 'row' }, name, h('small', {}, id), error ? h('span', { class: 'why' }, error) : null,
@@ -53,10 +53,10 @@ export function jobsView() {
         session.mayWrite && state === 'queued' ? act('cancelJob', 'cancel') : null));
   }
 
-  async function attempt(id, verb) {
+  async function attempt(id, home, verb) {
     notes.delete(id);
     try {
-      await call(`/api/jobs/${id}/${verb}`, { method: 'POST' });
+      await call(`/api/jobs/${id}/${verb}`, { method: 'POST', query: { collection: home } });
     } catch (error) {
       notes.set(id, error);
     }

@@ -7,7 +7,7 @@ import { live } from './live.js';
 /** Tells "change" when an entry does. */
 export const uploads = new EventTarget();
 
-/** Latest last: {name, stage, chunks, of, error, document_id, job_id}. */
+/** Latest last: {name, collection, stage, chunks, of, pages, error, document_id, job_id}. */
 export let entries = [];
 
 const ENDED = ['indexed', 'known', 'failed'];
@@ -29,7 +29,7 @@ let sending = Promise.resolve();
 export function send(files, tags = []) {
   const target = collection.current;
   for (const file of files) {
-    const entry = { name: file.name, stage: 'waiting' };
+    const entry = { name: file.name, collection: target, stage: 'waiting' };
     entries.push(entry);
     sending = sending.then(() => upload(entry, file, target, tags));
   }
@@ -61,7 +61,7 @@ function accept(entry, { document_id, job_id, state }) {
 
 /** Follows a document that is read once more. */
 export function follow(job) {
-  const entry = { name: job.name, stage: 'waiting' };
+  const entry = { name: job.name, collection: job.collection, stage: 'waiting' };
   entries.push(entry);
   accept(entry, job);
   changed();
@@ -73,7 +73,7 @@ live.addEventListener('event', ({ detail: event }) => {
   const same = (key) => (each) => event[key] && each[key] === event[key];
   let entry = entries.findLast(same('job_id')) ?? entries.filter((each) => !ended(each)).findLast(same('document_id'));
   if (!entry) {
-    entry = { name: event.name };
+    entry = { name: event.name, collection: event.collection };
     entries.push(entry);
   }
   const { job_id = null, document_id = null, chunks, of, pages, error } = event;
@@ -87,7 +87,7 @@ live.addEventListener('event', ({ detail: event }) => {
 live.addEventListener('open', async () => {
   for (const entry of entries.filter((each) => !ended(each) && each.job_id)) {
     try {
-      const { data: job } = await call(`/api/jobs/${entry.job_id}`);
+      const { data: job } = await call(`/api/jobs/${entry.job_id}`, { query: { collection: entry.collection } });
       if (job.state === 'completed') entry.stage = 'indexed';
       if (['failed', 'expired', 'lost', 'cancelled'].includes(job.state)) Object.assign(entry, { stage: 'failed', error: job.error });
     } catch { /* the next event or the next connection tells */ }
