@@ -134,6 +134,7 @@ pub fn model_of(models: &Models, collection: &Collection) -> anyhow::Result<Arc<
 /// written, a model that does not fit the collection, or settings that make no sense.
 pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Summary> {
     let start = Instant::now();
+    let takes_jobs = matches!(input, Input::Jobs(_));
     let embedder = known_model(parts, plan)?;
     for parser in std::iter::once(&parts.parsers.first).chain(&parts.parsers.escalation) {
         parser.begin();
@@ -141,6 +142,7 @@ pub async fn run(parts: &Parts, plan: &Plan, input: Input) -> anyhow::Result<Sum
     let run = Arc::new(Run {
         parts: parts.clone(),
         plan: plan.clone(),
+        takes_jobs,
         claimed: Mutex::default(),
         tally: Tally::new(Arc::clone(&parts.observer), embedder.as_deref()),
         spent: Mutex::default(),
@@ -213,6 +215,8 @@ struct Fresh {
 struct Run {
     parts: Parts,
     plan: Plan,
+    /// Whether it works off jobs, which may be given up meanwhile.
+    takes_jobs: bool,
     /// Documents on their way, with further paths that hold the same bytes.
     claimed: Mutex<HashMap<DocumentId, Vec<Source>>>,
     tally: Tally,
@@ -229,6 +233,15 @@ enum Halt {
 }
 
 impl Run {
+    /// Whether a document's turn may come: nobody has cancelled its job, or removed it.
+    fn is_wanted(&self, path: &str, document: &DocumentId) -> anyhow::Result<bool> {
+        if !self.takes_jobs {
+            return Ok(true);
+        }
+        let collection = &self.plan.collection;
+        self.parts.store.is_wanted(collection, path, document)
+    }
+
     /// Ends the run after an error that concerns more than one document.
     fn halt(&self, why: Halt) {
         lock(&self.halted).get_or_insert(why);

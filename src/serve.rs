@@ -28,6 +28,8 @@ use crate::service::Service;
 
 /// Bytes of a form beside its files.
 const FORM: u64 = 1 << 20;
+/// Bytes of any other body.
+const BODY: usize = 1 << 20;
 
 /// What the routes have in common.
 #[derive(OpenApi)]
@@ -39,9 +41,12 @@ const FORM: u64 = 1 << 20;
 struct Api;
 
 /// The routes that the OpenAPI document describes, and that document.
-fn api() -> (Router<Arc<Service>>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Api::openapi())
+fn api(uploads: DefaultBodyLimit) -> (Router<Arc<Service>>, utoipa::openapi::OpenApi) {
+    let uploads = OpenApiRouter::new()
         .routes(routes!(documents::list, documents::upload))
+        .layer(uploads);
+    OpenApiRouter::with_openapi(Api::openapi())
+        .merge(uploads)
         .routes(routes!(documents::summary))
         .routes(routes!(documents::detail, documents::remove))
         .routes(routes!(documents::reprocess))
@@ -70,25 +75,24 @@ fn api() -> (Router<Arc<Service>>, utoipa::openapi::OpenApi) {
 
 /// The service as a router, ready for a listener or a test.
 pub fn router(service: Arc<Service>) -> Router {
-    let (api, openapi) = api();
-    let openapi = Arc::new(openapi.to_json().unwrap_or_default());
     let most = service.settings.max_upload.saturating_add(FORM);
+    let uploads = DefaultBodyLimit::max(usize::try_from(most).unwrap_or(usize::MAX));
+    let (api, openapi) = api(uploads);
+    let openapi = Arc::new(openapi.to_json().unwrap_or_default());
     api.merge(page::routes())
-        .merge(storm::routes())
+        .merge(storm::routes().layer(uploads))
         .route("/health", get(watch::health))
         .route("/ready", get(watch::ready))
         .route("/metrics", get(watch::metrics))
         .route("/ws", get(events::socket))
         .route("/openapi.json", get(move || watch::openapi(openapi)))
-        .route("/ingest", post(simple::ingest))
+        .route("/ingest", post(simple::ingest).layer(uploads))
         .route("/ingest/status/{job_id}", get(simple::job))
         .route("/query", post(simple::query))
         .fallback(watch::nowhere)
         .method_not_allowed_fallback(watch::not_so)
         .route_layer(from_fn_with_state(Arc::clone(&service), watch::measure))
-        .layer(DefaultBodyLimit::max(
-            usize::try_from(most).unwrap_or(usize::MAX),
-        ))
+        .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn_with_state(Arc::clone(&service), access::access))
         .layer(from_fn_with_state(Arc::clone(&service), guard::guard))
         .with_state(service)

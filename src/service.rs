@@ -11,6 +11,7 @@ mod questions;
 mod uploads;
 mod worker;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, Semaphore};
@@ -59,8 +60,10 @@ pub struct Service {
     bell: Notify,
     /// Rung when there is a file to parse for a client of the Storm API.
     parse_bell: Notify,
-    /// Paths the worker is at.
-    busy: Mutex<std::collections::HashSet<String>>,
+    /// Collections and paths the worker is at.
+    busy: Mutex<HashSet<(String, String)>>,
+    /// Held while an upload becomes a job, or an original is removed: neither sees half of the other.
+    intake: Mutex<()>,
 }
 
 impl Service {
@@ -93,6 +96,7 @@ impl Service {
             bell: Notify::new(),
             parse_bell: Notify::new(),
             busy: Mutex::default(),
+            intake: Mutex::default(),
         }
     }
 
@@ -107,15 +111,17 @@ impl Service {
         }
     }
 
+    /// Whether the worker is at a document.
+    fn is_busy(&self, collection: &str, path: &str) -> bool {
+        lock(&self.busy).contains(&(collection.to_owned(), path.to_owned()))
+    }
+
     /// Why no work can be done at the moment, if so.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// When the store cannot be read, or the model of the server's collection is not at hand.
     pub fn unready(&self) -> anyhow::Result<Option<String>> {
-        let names = self.store.collection_names()?;
-        if let Some(name) = names.first()
-            && let Some(collection) = self.store.collection(name)?
-        {
+        if let Some(collection) = self.store.collection(&self.settings.collection)? {
             let model = crate::ingest::model_of(&self.models, &collection)?;
             model.embed(&["ready"], crate::embed::Role::Query)?;
         }

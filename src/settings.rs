@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use self::env::{environment, first, token};
 use self::flags::flags;
-pub use self::values::{DAY, named, parse_day, parse_pages, parse_tag};
 use self::values::{base_url, duration, size, within};
+pub use self::values::{between, named, parse_day, parse_pages, parse_tag};
 use crate::cli::{Command, Global};
 use crate::error::Error;
 use crate::usage;
@@ -261,7 +261,12 @@ impl Settings {
             data: dirs.as_ref().map(|dirs| dirs.data_dir().to_path_buf()),
             cache: dirs.as_ref().map(|dirs| dirs.cache_dir().to_path_buf()),
         };
-        Self::merge(flags(global, command), &env, file, default_dirs)
+        let settings = Self::merge(flags(global, command), &env, file, default_dirs)?;
+        Ok(Self {
+            // What is stored of its files must hold wherever the next squall is started.
+            data_dir: std::path::absolute(&settings.data_dir)?,
+            ..settings
+        })
     }
 
     /// The pure part of [`Settings::load`]; the token file, if one is named, is the one thing read.

@@ -21,6 +21,7 @@ mod mark;
 mod parts;
 mod postings;
 mod put;
+mod readers;
 mod reclaim;
 mod repair;
 mod salvage;
@@ -385,6 +386,26 @@ pub trait Store: Ledger {
     fn list_jobs(&self, query: &JobQuery, slice: Slice) -> anyhow::Result<(u64, Vec<JobRow>)>;
     /// How many jobs are in each state.
     fn job_states(&self) -> anyhow::Result<BTreeMap<String, u64>>;
+    /// Completes an open job, unless an upload waits for it whose path does not hold its bytes yet.
+    fn settle_job(&self, job: &str) -> anyhow::Result<bool>;
+    /// Notes that `target` wants the pages of `job`, which is begun if there is none, and queued again if
+    /// it is completed; with `anew` also if it has failed. Returns the job as it stands then.
+    fn want(&self, job: &Job, target: &Target, anew: bool) -> anyhow::Result<Job>;
+    /// Gives up a job that has not begun; whether it had not.
+    fn cancel(&self, job: &str) -> anyhow::Result<bool>;
+    /// Queues a failed job again, whatever the service made of it; whether it had failed.
+    fn requeue(&self, job: &str) -> anyhow::Result<bool>;
+    /// Whether these bytes are still wanted at `path`: no job that was cancelled, or target that was
+    /// forgotten.
+    fn is_wanted(
+        &self,
+        collection: &str,
+        path: &str,
+        document: &DocumentId,
+    ) -> anyhow::Result<bool>;
+    /// Whether `path` holds other bytes than these, or waits for some.
+    fn is_taken(&self, collection: &str, path: &str, document: &DocumentId)
+    -> anyhow::Result<bool>;
     /// Forgets the places of a collection that wait for a job.
     fn forget_targets(&self, job: &str, collection: &str) -> anyhow::Result<()>;
     /// The names of all collections.

@@ -10,7 +10,7 @@ use crate::document::{Answer, Filter};
 use crate::error::{Error, Exit};
 use crate::present::{Printer, Report, say};
 use crate::retrieve::Search;
-use crate::settings::{DAY, Settings};
+use crate::settings::Settings;
 use crate::usage;
 
 pub fn run(args: cli::Query, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
@@ -126,16 +126,7 @@ fn filter(scope: &cli::Scope) -> anyhow::Result<Filter> {
             path_prefixes.push(absolute);
         }
     }
-    let modified = match (scope.since, scope.until) {
-        (None, None) => None,
-        (from, last) => Some((
-            from.unwrap_or(i64::MIN),
-            last.map_or(i64::MAX, |day| day.saturating_add(DAY)),
-        )),
-    };
-    if modified.is_some_and(|(from, to)| from >= to) {
-        return Err(usage!("--since is later than --until").into());
-    }
+    let modified = crate::settings::between(scope.since, scope.until)?;
     Ok(Filter {
         modified,
         path_prefixes,

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{Fresh, Input, Run};
 use crate::document::{DocumentId, Source};
-use crate::ledger::{CANCELLED, JobState, job_id};
+use crate::ledger::job_id;
 use crate::parse::local;
 use crate::source::{self, Found};
 
@@ -32,10 +32,10 @@ pub fn run(run: &Run, input: Input, queue: &mpsc::Sender<Fresh>) -> anyhow::Resu
         }
         Input::Jobs(jobs) => {
             for (document_id, target) in jobs {
-                if is_cancelled(run, &document_id)? {
+                let source = target.source;
+                if !run.is_wanted(&source.path, &document_id)? {
                     continue;
                 }
-                let source = target.source;
                 run.tally.found();
                 let fresh = Fresh {
                     source,
@@ -51,13 +51,6 @@ pub fn run(run: &Run, input: Input, queue: &mpsc::Sender<Fresh>) -> anyhow::Resu
             Ok(())
         }
     }
-}
-
-/// Whether a job was given up before its turn came.
-fn is_cancelled(run: &Run, document: &DocumentId) -> anyhow::Result<bool> {
-    let id = job_id(run.parts.parsers.first.service(), document);
-    let job = run.parts.store.job(&id)?;
-    Ok(job.is_some_and(|job| job.error.as_deref() == Some(CANCELLED)))
 }
 
 /// Handles one finding; `false` ends the walk.
@@ -153,7 +146,7 @@ fn close_job(run: &Run, fresh: &Fresh) -> anyhow::Result<()> {
         && job.state.is_open()
         && !run.plan.dry_run
     {
-        store.transition(&id, job.state, JobState::Completed)?;
+        store.settle_job(&id)?;
     }
     Ok(())
 }

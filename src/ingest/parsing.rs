@@ -148,6 +148,7 @@ async fn keep(
 ) {
     let (store, collection) = (&run.parts.store, &run.plan.collection);
     match store.contains(collection, &fresh.document_id) {
+        Ok(true) if fresh.again => return pass_on(run, fresh, parsed, by, done).await,
         Ok(false) => return pass_on(run, fresh, parsed, by, done).await,
         Ok(true) => {}
         Err(error) => return run.halt(Halt::Fatal(error)),
@@ -221,10 +222,15 @@ async fn attempt(
         return Ok(Outcome::Pages(parsed));
     }
     let job = store.job(&job_id(parser.service(), &fresh.document_id))?;
+    if !run.is_wanted(&fresh.source.path, &fresh.document_id)? {
+        return Err(ParseError::Withheld("it was given up".into()));
+    }
     if parser.would_send(job.as_ref()) {
         admit(run, fresh).await?;
     }
-    note_begin(run, &**parser, fresh, job)?;
+    if !note_begin(run, &**parser, fresh, job)? {
+        return Err(ParseError::Withheld("it was given up".into()));
+    }
     let path = &fresh.source.path;
     let report = |step: Step| run.tally.step(path, step);
     let work = Work {
@@ -237,19 +243,19 @@ async fn attempt(
     parser.parse(work).await
 }
 
-/// The ledger row must exist before it can have a target, both before anything is sent.
+/// The ledger row must exist before it can have a target, both before anything is sent. `false` where
+/// the job was cancelled meanwhile.
 fn note_begin(
     run: &Run,
     parser: &dyn Parser,
     fresh: &Fresh,
     known: Option<Job>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let store = &run.parts.store;
     match known {
-        None if !parser.is_remote() => return Ok(()),
-        Some(mut job) if !parser.is_remote() => {
-            job.enter(JobState::Processing, None);
-            return store.save(&job);
+        None if !parser.is_remote() => return Ok(true),
+        Some(job) if !parser.is_remote() => {
+            return store.transition(&job.id, job.state, JobState::Processing);
         }
         Some(_) => {}
         None => {
@@ -257,7 +263,8 @@ fn note_begin(
             store.save(&job)?;
         }
     }
-    run.add_target(parser, &fresh.source, fresh)
+    run.add_target(parser, &fresh.source, fresh)?;
+    Ok(true)
 }
 
 /// Charges a document that is about to be sent away to the budget.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -38,15 +38,7 @@ pub async fn access(
             request.extensions_mut().insert(who);
             next.run(request).await
         }
-        Err(refusal) => {
-            let is_unknown = refusal.status == StatusCode::UNAUTHORIZED;
-            let mut answer = refusal.into_response();
-            if is_unknown {
-                let value = HeaderValue::from_static("Bearer");
-                answer.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-            }
-            answer
-        }
+        Err(refusal) => refusal.into_response(),
     }
 }
 

@@ -16,6 +16,7 @@ use super::form;
 use super::reply::{Done, Failure, Json, List, Paging, Path, Query, Refusal, Reply, blocking};
 use crate::accounts::Who;
 use crate::document::{DocumentId, Tags};
+use crate::ledger::JobState;
 use crate::service::{Accepted, Document, Pages, Piece, Service, Text, TextFacts, Totals};
 use crate::store::{DocumentQuery, SortBy};
 
@@ -89,12 +90,20 @@ pub async fn list(
 impl Listing {
     fn query(self, service: &Service, who: &Who) -> Reply<DocumentQuery> {
         let day = |day: Option<String>| {
+            let day = day.map(|day| day.trim().to_owned());
             let day = day.filter(|day| !day.is_empty());
             if let Some(text) = &day {
                 crate::settings::parse_day(text).map_err(bad)?;
             }
             Ok::<_, Refusal>(day)
         };
+        let state = self.state.filter(|state| !state.is_empty());
+        if let Some(text) = &state
+            && text != "indexed"
+            && JobState::parse(text).is_none_or(|state| state == JobState::Completed)
+        {
+            return Err(bad(format!("'{text}' is no state of a document")));
+        }
         let tag = self.tag.filter(|tag| !tag.is_empty());
         let tag = tag.map(|tag| crate::settings::parse_tag(&tag)).transpose();
         let sort = self.sort.unwrap_or_else(|| "name".to_owned());
@@ -105,7 +114,7 @@ impl Listing {
             name: full(self.name),
             kind: full(self.kind).map(|kind| kind.to_lowercase()),
             tags: tag.map_err(bad)?.into_iter().collect::<Tags>(),
-            state: full(self.state),
+            state,
             since: day(self.since)?,
             until: day(self.until)?,
             sort: match by {
@@ -134,7 +143,7 @@ pub async fn upload(
     who: Who,
     body: Result<Multipart, MultipartRejection>,
 ) -> Reply<(StatusCode, Json<Done<Vec<Accepted>>>)> {
-    let form = form::read(&service, body).await?;
+    let form = form::read(&service, body, &service.parsers.extensions()).await?;
     let accepted = form::accept(&service, &who, form).await?;
     let message = match accepted.len() {
         1 => "1 document accepted".to_owned(),
@@ -200,7 +209,7 @@ pub async fn detail(
 /// Removes a document, its pages and its original.
 #[utoipa::path(delete, path = "/api/documents/{id}", tag = "documents",
     params(("id" = String, Path), In),
-    responses((status = 200, body = Done<Removed>), (status = 404, body = Failure)))]
+    responses((status = 200, body = Done<Removed>), (status = 404, body = Failure), (status = 409, body = Failure)))]
 pub async fn remove(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -208,8 +217,14 @@ pub async fn remove(
     Query(place): Query<In>,
 ) -> Reply<Json<Done<Removed>>> {
     let document_id = text.clone();
-    with(service, who, place, text, Service::remove).await?;
-    Ok(Done::new("removed", Removed { document_id }))
+    match with(service, who, place, text, Service::remove).await? {
+        true => Ok(Done::new("removed", Removed { document_id })),
+        false => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "DOCUMENT_BUSY",
+            "the document is being parsed, try again when it is done",
+        )),
+    }
 }
 
 /// Parses a document anew, from its original.
@@ -223,11 +238,7 @@ pub async fn reprocess(
     Path(text): Path<String>,
     Query(place): Query<In>,
 ) -> Reply<(StatusCode, Json<Done<Accepted>>)> {
-    let done = with(service, who, place, text, |service, collection, id| {
-        service.document(collection, id)?;
-        service.reprocess(collection, id)
-    });
-    let accepted = done.await?;
+    let accepted = with(service, who, place, text, Service::reprocess).await?;
     match accepted {
         Some(accepted) => Ok((StatusCode::ACCEPTED, Done::new("queued", accepted))),
         None => Err(Refusal::new(

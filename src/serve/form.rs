@@ -26,10 +26,15 @@ pub struct Form {
     pub tags: Tags,
 }
 
-/// Reads a form; its files lie in the folder of originals, and go away unless they are accepted.
-pub async fn read(service: &Service, form: Result<Multipart, MultipartRejection>) -> Reply<Form> {
+/// Reads a form with files of these kinds; they lie in the folder of originals, and go away unless they are accepted.
+pub async fn read(
+    service: &Arc<Service>,
+    form: Result<Multipart, MultipartRejection>,
+    kinds: &[&str],
+) -> Reply<Form> {
     let mut form = form?;
-    if service.is_full()? {
+    let asked = Arc::clone(service);
+    if blocking(move || asked.is_full()).await? {
         return Err(Refusal::busy("too many documents wait already", 60));
     }
     let mut read = Form {
@@ -40,7 +45,7 @@ pub async fn read(service: &Service, form: Result<Multipart, MultipartRejection>
     while let Some(field) = soon(form.next_field()).await?? {
         match field.name() {
             Some("file" | "files") if read.uploads.len() < MOST_FILES => {
-                read.uploads.push(upload(service, field).await?);
+                read.uploads.push(upload(service, field, kinds).await?);
             }
             Some("file" | "files") => {
                 let message = format!("a form may hold {MOST_FILES} files");
@@ -68,9 +73,10 @@ pub async fn read(service: &Service, form: Result<Multipart, MultipartRejection>
     }
 }
 
-async fn upload(service: &Service, mut field: Field<'_>) -> Reply<Upload> {
+async fn upload(service: &Service, mut field: Field<'_>, kinds: &[&str]) -> Reply<Upload> {
     let name = service.upload_name(field.file_name().unwrap_or_default())?;
-    if let Some(kinds) = service.kinds_instead(&name) {
+    if !kinds.contains(&crate::text::extension(&name).as_str()) {
+        let kinds = kinds.join(", ");
         return Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UNSUPPORTED_TYPE",

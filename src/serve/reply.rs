@@ -176,9 +176,12 @@ impl Refusal {
 
     fn with(self, body: impl IntoResponse) -> Response {
         let mut answer = (self.status, body).into_response();
+        let headers = answer.headers_mut();
         if let Some(after) = self.after {
-            let headers = answer.headers_mut();
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         answer.extensions_mut().insert(self);
         answer

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
@@ -20,7 +20,8 @@ pub async fn health() -> Json<Value> {
 
 /// Able to work: the store can be read, the model loads, the disk has room.
 pub async fn ready(State(service): State<Arc<Service>>) -> Reply<Json<Value>> {
-    match blocking(move || service.unready()).await? {
+    let why = blocking(move || service.unready()).await;
+    match why.unwrap_or_else(|refusal| Some(refusal.message)) {
         None => Ok(Json(json!({"schema": SCHEMA, "status": "ready"}))),
         Some(why) => Err(Refusal::busy(&why, 10)),
     }
@@ -58,7 +59,17 @@ pub async fn not_so() -> Refusal {
     )
 }
 
-/// Counts a request, and notes slow ones.
+static KNOWN: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+
+/// Counts a request.
 pub async fn measure(
     State(service): State<Arc<Service>>,
     route: Option<MatchedPath>,
@@ -66,13 +77,13 @@ pub async fn measure(
     next: Next,
 ) -> Response {
     let start = Instant::now();
-    let method = request.method().clone();
+    // What a client makes up is no label.
+    let known = KNOWN.iter().find(|known| *known == request.method());
+    let method = known.map_or("other", Method::as_str).to_owned();
     let route = route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned());
     let answer = next.run(request).await;
     let (status, time) = (answer.status().as_u16(), start.elapsed());
-    service
-        .metrics
-        .request(&route, method.as_str(), status, time);
+    service.metrics.request(&route, &method, status, time);
     tracing::debug!(
         "{method} {route} {status} {:.1} ms",
         time.as_secs_f64() * 1000.0

@@ -6,9 +6,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Accepted, Kind, Service, Told, lock};
-use crate::document::{DocumentId, Page, Tags};
+use crate::document::{DocumentId, Page, Source, Tags};
 use crate::error::Error;
-use crate::ledger::{Job, JobState, Target};
+use crate::ledger::{Job, Target, job_id};
 use crate::store::{DocumentQuery, Listed, Slice};
 use crate::text::{cjk_share, extension};
 
@@ -58,7 +58,7 @@ pub struct Document {
     pub created_at: String,
 }
 
-/// A page's text, and where its chunks are.
+/// A page's text.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Text {
     pub document_id: String,
@@ -250,8 +250,17 @@ impl Service {
     }
 
     fn pages_of(&self, collection: &str, id: &DocumentId) -> anyhow::Result<Vec<Page>> {
+        let document = self.document(collection, id)?;
         let entry = self.store.entry(collection, id)?;
-        Ok(entry.map_or_else(Vec::new, |entry| entry.parsed.pages))
+        match (entry, document.state.as_str()) {
+            (Some(entry), _) => Ok(entry.parsed.pages),
+            (None, "indexed") => Err(Error::Damaged(format!(
+                "the pages of {} are damaged; type `squall repair`",
+                document.name
+            ))
+            .into()),
+            (None, _) => Ok(Vec::new()),
+        }
     }
 
     /// What the parser made of each page.
@@ -287,21 +296,26 @@ impl Service {
         })
     }
 
-    /// Removes a document from a collection: its pages, its job there, its original.
+    /// Removes a document from a collection: its pages, its job there, its original. Whether it was done:
+    /// not while it is being parsed.
     ///
     /// # Errors
     /// Not found.
-    pub fn remove(&self, collection: &str, id: &DocumentId) -> anyhow::Result<()> {
+    pub fn remove(&self, collection: &str, id: &DocumentId) -> anyhow::Result<bool> {
         let document = self.document(collection, id)?;
-        let files: Vec<_> = (self.store.entry(collection, id)?.into_iter())
-            .flat_map(|entry| entry.sources)
+        if self.is_busy(collection, &document.path) {
+            return Ok(false);
+        }
+        let files: Vec<_> = (self.sources(collection, &document.paths)?.into_iter())
             .map(|source| source.file)
             .chain([self.original_path(id, &document.path)])
             .collect();
         self.store.remove(collection, &document.paths)?;
-        if let Some(job) = &document.job_id {
-            self.store.forget_targets(job, collection)?;
+        let job = job_id(self.parsers.first.service(), id);
+        for job in std::iter::once(job).chain(document.job_id) {
+            self.store.forget_targets(&job, collection)?;
         }
+        let _turn = lock(&self.intake);
         for file in files {
             self.forget_original(id, &file)?;
         }
@@ -310,7 +324,22 @@ impl Service {
             ..Told::new(Kind::Removed, collection, &document.path)
         });
         self.ring();
-        Ok(())
+        Ok(true)
+    }
+
+    /// What is known of paths of a collection.
+    pub(super) fn sources(
+        &self,
+        collection: &str,
+        paths: &[String],
+    ) -> anyhow::Result<Vec<Source>> {
+        let known = paths.iter().map(|path| self.store.source(collection, path));
+        let known: Vec<_> = known.collect::<anyhow::Result<_>>()?;
+        Ok(known
+            .into_iter()
+            .flatten()
+            .map(|stored| stored.source)
+            .collect())
     }
 
     /// Has the pages of a document made anew from its original.
@@ -319,37 +348,37 @@ impl Service {
     /// Not found. `None` where the original is gone, or the document is being parsed.
     pub fn reprocess(&self, collection: &str, id: &DocumentId) -> anyhow::Result<Option<Accepted>> {
         let document = self.document(collection, id)?;
-        let entry = self.store.entry(collection, id)?;
-        let mut sources = entry.into_iter().flat_map(|entry| entry.sources);
         let original = self.original(collection, id)?;
-        let (Some(source), Some(_)) = (sources.next(), original) else {
+        let (Some(file), Some(source)) = (
+            original,
+            self.sources(collection, &document.paths)?
+                .into_iter()
+                .next(),
+        ) else {
             return Ok(None);
         };
-        let service = self.parsers.first.service();
-        let job = self.store.begin(&Job::new(service, id, document.size))?;
-        if job.state.is_open() && lock(&self.busy).contains(&document.path) {
+        if self.is_busy(collection, &document.path) {
             return Ok(None);
         }
         let target = Target {
             collection: collection.to_owned(),
-            source,
+            source: Source { file, ..source },
             tags: Tags::new(),
             again: true,
         };
-        self.store.add_target(&job.id, &target)?;
-        self.store
-            .transition(&job.id, job.state, JobState::Queued)?;
+        let new = Job::new(self.parsers.first.service(), id, document.size);
+        let job = self.store.want(&new, &target, true)?;
         self.events.tell(Told {
             document_id: Some(id.0.clone()),
             job_id: Some(job.id.clone()),
-            ..Told::new(Kind::Queued, collection, &document.path)
+            ..Told::new(Kind::Queued, collection, &target.source.path)
         });
         self.ring();
         Ok(Some(Accepted {
-            name: document.path,
+            name: target.source.path,
             document_id: id.0.clone(),
             job_id: job.id,
-            state: JobState::Queued.as_str().to_owned(),
+            state: job.state.as_str().to_owned(),
         }))
     }
 

@@ -181,6 +181,7 @@ impl Batch {
                 pages: Some(*pages),
                 ..new(Kind::Indexed, path)
             },
+            Event::Parked { path, .. } => new(Kind::Queued, path),
             Event::Skipped { path, .. } => new(Kind::Indexed, path),
             Event::Failed { path, reason, .. } => Told {
                 error: Some(reason.clone()),
@@ -200,12 +201,13 @@ impl Batch {
 impl Observer for Batch {
     fn hear(&self, event: &Event) {
         self.service.observer.hear(event);
+        let place = |path: &String| (self.collection.clone(), path.clone());
         if let Event::Started { path, .. } = event {
-            lock(&self.service.busy).insert(path.clone());
+            lock(&self.service.busy).insert(place(path));
         }
         if let Some(told) = self.told(event) {
-            if matches!(told.kind, Kind::Indexed | Kind::Failed) {
-                lock(&self.service.busy).remove(&told.path);
+            if !matches!(told.kind, Kind::Parsing | Kind::Embedding) {
+                lock(&self.service.busy).remove(&place(&told.path));
             }
             self.service.events.tell(told);
         }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Kind, Service, Told, lock};
+use super::{Kind, Service, Told};
 use crate::error::Error;
 use crate::ledger::{CANCELLED, JobState};
 use crate::store::{JobQuery, JobRow, Slice};
@@ -99,20 +99,9 @@ impl Service {
     /// Gives up a job that has not begun; it may be tried again.
     pub fn cancel(&self, id: &str) -> anyhow::Result<Wish> {
         let row = self.job_row(id)?;
-        let state = row.job.state;
-        let is_busy = {
-            let busy = lock(&self.busy);
-            row.paths.iter().any(|path| busy.contains(path))
-        };
-        if state != JobState::Queued
-            || is_busy
-            || !self.store.transition(id, state, JobState::Failed)?
-        {
-            return Ok(Wish::Refused(state));
+        if !self.store.cancel(id)? {
+            return Ok(Wish::Refused(self.job_row(id)?.job.state));
         }
-        let mut job = row.job.clone();
-        job.enter(JobState::Failed, Some(CANCELLED.to_owned()));
-        self.store.save(&job)?;
         self.tell(&row, Kind::Failed, Some(CANCELLED));
         Ok(Wish::Granted)
     }
@@ -120,9 +109,14 @@ impl Service {
     /// Tries a failed job again.
     pub fn retry(&self, id: &str) -> anyhow::Result<Wish> {
         let row = self.job_row(id)?;
-        let state = row.job.state;
-        if !state.is_failure() || !self.store.transition(id, state, JobState::Queued)? {
-            return Ok(Wish::Refused(state));
+        let is_here = row.job.service == self.parsers.first.service();
+        let has_bytes = || {
+            row.targets
+                .iter()
+                .any(|target| target.source.file.is_file())
+        };
+        if !is_here || !has_bytes() || !self.store.requeue(id)? {
+            return Ok(Wish::Refused(row.job.state));
         }
         self.tell(&row, Kind::Queued, None);
         self.ring();

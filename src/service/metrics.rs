@@ -1,6 +1,6 @@
 //! Counts and times of a server's work, for Prometheus and the statistics page.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::lock;
 use crate::ingest::Summary;
+use crate::ledger::JobState;
 
 /// Questions whose times are kept for the statistics page.
 const RECENT: usize = 500;
@@ -219,18 +220,15 @@ impl Metrics {
 
     /// Everything in OpenMetrics text.
     pub fn text<'s>(&self, jobs: impl IntoIterator<Item = (&'s str, u64)>) -> String {
+        let jobs: BTreeMap<&str, u64> = jobs.into_iter().collect();
         let mut waiting = 0;
-        for (state, count) in jobs {
+        for state in JobState::ALL {
+            let count = jobs.get(state.as_str()).copied().unwrap_or(0);
             let labels = InState {
-                state: state.to_owned(),
+                state: state.as_str().to_owned(),
             };
             self.jobs.get_or_create(&labels).set(count as i64);
-            let state = crate::ledger::JobState::parse(state);
-            waiting += if state.is_some_and(|state| state.is_open()) {
-                count
-            } else {
-                0
-            };
+            waiting += if state.is_open() { count } else { 0 };
         }
         self.queue.set(waiting as i64);
         let mut text = String::new();

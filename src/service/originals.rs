@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::Service;
+use super::{Service, lock};
 use crate::document::DocumentId;
 use crate::text::extension;
 
@@ -27,15 +27,10 @@ impl Service {
         collection: &str,
         document: &DocumentId,
     ) -> anyhow::Result<Option<PathBuf>> {
-        let entry = self.store.entry(collection, document)?;
-        let stored = entry.into_iter().flat_map(|entry| entry.sources);
-        let job = crate::ledger::job_id(self.parsers.first.service(), document);
-        let waiting = self.store.job_row(&job)?;
-        let waiting = waiting.into_iter().flat_map(|row| row.targets);
-        let waiting = waiting.filter(|target| target.collection == collection);
-        let files = stored
-            .chain(waiting.map(|target| target.source))
-            .map(|source| source.file);
+        let known = self.document(collection, document)?;
+        let sources = self.sources(collection, &known.paths)?;
+        let kept = self.original_path(document, &known.path);
+        let files = sources.into_iter().map(|source| source.file).chain([kept]);
         let is_it = |file: &PathBuf| {
             File::open(file)
                 .and_then(DocumentId::of)
@@ -64,14 +59,36 @@ impl Service {
             return Ok(());
         }
         if self.settings.keep_originals {
-            for row in self.store.collections()? {
-                if self.store.contains(&row.collection, document)? {
+            for name in self.store.collection_names()? {
+                if self.store.contains(&name, document)? {
                     return Ok(());
                 }
             }
         }
         // It may be gone already: two paths of the same bytes share it.
         let _ = std::fs::remove_file(file);
+        Ok(())
+    }
+}
+
+impl Service {
+    /// Removes what a crash left behind: uploads that never became a job, and originals of documents that
+    /// are gone.
+    pub(super) fn sweep_originals(&self) -> anyhow::Result<()> {
+        let _turn = lock(&self.intake);
+        for entry in std::fs::read_dir(self.originals_folder())
+            .into_iter()
+            .flatten()
+        {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let stem = name.split('.').next().unwrap_or_default();
+            if name.starts_with(".tmp") {
+                std::fs::remove_file(&path)?;
+            } else if stem.len() == 64 {
+                self.forget_original(&DocumentId(stem.to_owned()), &path)?;
+            }
+        }
         Ok(())
     }
 }

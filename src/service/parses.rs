@@ -16,6 +16,10 @@ use crate::text::extension;
 
 /// How long pages are kept.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Most files that may wait.
+const MOST_WAITING: usize = 1000;
+/// How long to wait after pages could not be written.
+const PAUSE: Duration = Duration::from_secs(30);
 /// How often what is too old is looked for.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -24,7 +28,6 @@ const SWEEP: Duration = Duration::from_secs(3600);
 #[serde(rename_all = "UPPERCASE")]
 pub enum ParseState {
     Requested,
-    Processing,
     Completed,
     Failed,
 }
@@ -101,44 +104,50 @@ impl Service {
         Ok(super::originals::sync_folder(&folder)?)
     }
 
-    /// Parses that have not ended, the oldest first.
-    fn open_parses(&self) -> Vec<Parse> {
-        let ids = self.parse_ids();
-        let parses = ids.iter().filter_map(|id| self.parse(id).ok().flatten());
-        let is_open =
-            |parse: &Parse| matches!(parse.state, ParseState::Requested | ParseState::Processing);
-        let mut open: Vec<Parse> = parses.filter(is_open).collect();
-        open.sort_by(|a, b| a.requested_at.cmp(&b.requested_at));
-        open
-    }
-
-    fn parse_ids(&self) -> Vec<String> {
+    /// Ids of parses that have not ended, whose bytes are still there, the oldest first.
+    fn open_parses(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.parses_folder());
-        let names = entries.into_iter().flatten().flatten();
-        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-        names
-            .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
-            .collect()
+        let mut open: Vec<(SystemTime, String)> = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let (id, extension) = name.split_once('.')?;
+                let is_bytes = !id.is_empty() && extension != "json";
+                let modified = entry.metadata().and_then(|metadata| metadata.modified());
+                is_bytes.then_some((modified.ok()?, id.to_owned()))
+            })
+            .collect();
+        open.sort();
+        open.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Removes what nobody has fetched for long.
+    /// Whether so many files wait that no more should come.
+    pub fn has_many_parses(&self) -> bool {
+        self.open_parses().len() >= MOST_WAITING
+    }
+
+    /// Removes what nobody has fetched for long; what has not been parsed yet stays.
     fn sweep_parses(&self) {
+        let open = self.open_parses();
         let now = SystemTime::now();
         for entry in std::fs::read_dir(self.parses_folder())
             .into_iter()
             .flatten()
         {
             let Ok(entry) = entry else { continue };
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let id = name.split('.').next().unwrap_or_default();
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
             let age = modified.ok().and_then(|then| now.duration_since(then).ok());
-            if age.is_some_and(|age| age > KEPT) {
+            if age.is_some_and(|age| age > KEPT) && !open.iter().any(|known| known == id) {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
     }
 
     async fn run_parse(self: Arc<Self>, mut parse: Parse) {
-        parse.state = ParseState::Processing;
         let file = self.bytes_path(&parse);
         let ended = self.pages_of_file(&parse, file.clone()).await;
         if self.stop.is_cancelled() {
@@ -158,6 +167,7 @@ impl Service {
         parse.completed_at = Some(timestamp());
         if let Err(error) = self.save_parse(&parse) {
             tracing::error!("a parse was not stored: {error:#}");
+            tokio::time::sleep(PAUSE).await;
             return;
         }
         let _ = std::fs::remove_file(file);
@@ -221,12 +231,15 @@ pub async fn parse(service: Arc<Service>) {
         if running.len() < at_once {
             let lister = Arc::clone(&service);
             let open = tokio::task::spawn_blocking(move || lister.open_parses());
-            for parse in open.await.unwrap_or_default() {
-                if running.len() < at_once && under_way.insert(parse.id.clone()) {
+            for id in open.await.unwrap_or_default() {
+                if running.len() < at_once && under_way.insert(id.clone()) {
                     let service = Arc::clone(&service);
                     running.spawn(async move {
-                        let id = parse.id.clone();
-                        service.run_parse(parse).await;
+                        match service.parse(&id) {
+                            Ok(Some(parse)) => service.run_parse(parse).await,
+                            // Bytes without a record were never answered for.
+                            _ => tokio::time::sleep(PAUSE).await,
+                        }
                         id
                     });
                 }

@@ -10,10 +10,8 @@ use crate::ask::{Asker, check_question, collection_to_ask};
 use crate::document::{Answer, Filter, Hit, Tags};
 use crate::retrieve::Search;
 use crate::settings::{MAX_TOP_K, Mode};
+use crate::text::nfc;
 use crate::usage;
-
-/// Nanoseconds of a day.
-const DAY: i64 = 86_400 * 1_000_000_000;
 
 /// A question, and where to look.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -138,22 +136,16 @@ impl Wanted {
             let day = day.map(crate::settings::parse_day).transpose();
             day.map_err(|error| usage!("filter.since and filter.until: {error}"))
         };
-        let (since, until) = (day(&self.since)?, day(&self.until)?);
-        let modified = (since.is_some() || until.is_some()).then(|| {
-            (
-                since.unwrap_or(i64::MIN),
-                until.map_or(i64::MAX, |day| day.saturating_add(DAY)),
-            )
-        });
+        let modified = crate::settings::between(day(&self.since)?, day(&self.until)?)?;
         let pages = self.pages.as_deref().filter(|text| !text.is_empty());
         let pages = pages.map(crate::settings::parse_pages).transpose();
         Ok(Filter {
-            path_prefixes: self
-                .path
+            path_prefixes: self.path.iter().map(|path| nfc(path)).collect(),
+            tags: self
+                .tag
                 .iter()
-                .map(|path| crate::text::nfc(path))
+                .map(|(key, value)| (nfc(key), nfc(value)))
                 .collect(),
-            tags: self.tag.clone(),
             modified,
             pages: pages.map_err(|error| usage!("filter.pages: {error}"))?,
         })

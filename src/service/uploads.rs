@@ -4,14 +4,16 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 use utoipa::ToSchema;
 
-use super::{Kind, Service, Told};
+use super::{Kind, Service, Told, lock};
 use crate::document::{DocumentId, Source, Tags};
 use crate::error::Error;
 use crate::ledger::{Job, JobState, Target};
-use crate::text::extension;
+use crate::usage;
 
 /// What `sources.root` says of documents that came over HTTP.
 pub const UPLOAD_ROOT: &str = "upload";
+/// Longest file name, in bytes, as most file systems have it.
+const MOST_NAME: usize = 255;
 /// Most jobs that may wait before uploads are put off.
 const MOST_WAITING: u64 = 10_000;
 
@@ -40,20 +42,18 @@ impl Service {
     /// The name an upload may have: what the client calls it, without folders.
     ///
     /// # Errors
-    /// A usage error for a name that is none, or of a kind no parser takes.
+    /// A usage error for a name that is none.
     pub fn upload_name(&self, given: &str) -> Result<String, Error> {
         let name = crate::text::nfc(given);
         let name = name.rsplit(['/', '\\']).next().unwrap_or_default().trim();
-        if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(Error::Usage("the part 'file' needs a file name".into()));
+        let fine =
+            !name.is_empty() && name.len() <= MOST_NAME && !name.chars().any(char::is_control);
+        if !fine {
+            return Err(usage!(
+                "the part 'file' needs a file name of at most {MOST_NAME} bytes"
+            ));
         }
         Ok(name.to_owned())
-    }
-
-    /// The kinds of files that are taken, if `name` is not of one.
-    pub fn kinds_instead(&self, name: &str) -> Option<String> {
-        let kinds = self.parsers.extensions();
-        (!kinds.contains(&extension(name).as_str())).then(|| kinds.join(", "))
     }
 
     /// Whether so many jobs wait that no more should come.
@@ -92,56 +92,54 @@ impl Service {
             size: upload.size,
             modified: 0,
         };
-        upload.keep(&source.file)?;
-        super::originals::sync_folder(&self.originals_folder())?;
         let target = Target {
             collection: collection.to_owned(),
             source,
             tags: tags.clone(),
             again: false,
         };
+        let _turn = lock(&self.intake);
+        upload.keep(&target.source.file)?;
+        super::originals::sync_folder(&self.originals_folder())?;
         self.enqueue(target, &document_id)
     }
 
-    /// Writes the job and where its pages go; the answer may be sent once this returns. A job the
-    /// worker may be at is only ever moved from a state it cannot be at work in.
+    /// Writes the job and where its pages go; the answer may be sent once this returns.
     fn enqueue(&self, mut target: Target, document_id: &DocumentId) -> anyhow::Result<Accepted> {
-        let (store, service) = (&self.store, self.parsers.first.service());
+        let (store, first) = (&self.store, &self.parsers.first);
         let collection = target.collection.clone();
-        let new = Job::new(service, document_id, target.source.size);
         target.source.path = self.free_name(&collection, &target.source.path, document_id)?;
         let path = target.source.path.clone();
-        let job = store.begin(&new)?;
-        let accepted = |state: JobState| Accepted {
-            name: path.clone(),
-            document_id: document_id.0.clone(),
-            job_id: job.id.clone(),
-            state: state.as_str().to_owned(),
-        };
-        if store.contains(&collection, document_id)? {
+        let new = Job::new(first.service(), document_id, target.source.size);
+        let is_in = store.contains(&collection, document_id)?;
+        let state = if is_in {
             store.attach(&collection, document_id, &target.source, &target.tags)?;
+            store.begin(&new)?;
+            store.settle_job(&new.id)?;
             if !self.settings.keep_originals {
                 self.forget_original(document_id, &target.source.file)?;
             }
-            store.transition(&job.id, job.state, JobState::Completed)?;
-            self.ring();
-            return Ok(accepted(JobState::Completed));
-        }
-        // What the service refused, forgot or may have billed is not sent again by a mere upload.
-        let again = job.state == JobState::Completed
-            || (job.state == JobState::Failed && !self.parsers.first.is_remote());
-        if again {
-            store.transition(&job.id, job.state, JobState::Queued)?;
-        }
-        store.add_target(&job.id, &target)?;
-        let state = store.job(&job.id)?.map_or(job.state, |job| job.state);
+            JobState::Completed
+        } else {
+            // What the service refused, forgot or may have billed is not sent again by a mere upload.
+            store.want(&new, &target, !first.is_remote())?.state
+        };
+        let kind = match is_in {
+            true => Kind::Indexed,
+            false => Kind::Queued,
+        };
         self.events.tell(Told {
             document_id: Some(document_id.0.clone()),
-            job_id: Some(job.id.clone()),
-            ..Told::new(Kind::Queued, &collection, &path)
+            job_id: Some(new.id.clone()),
+            ..Told::new(kind, &collection, &path)
         });
         self.ring();
-        Ok(accepted(state))
+        Ok(Accepted {
+            name: path,
+            document_id: document_id.0.clone(),
+            job_id: new.id,
+            state: state.as_str().to_owned(),
+        })
     }
 
     /// `name`, or `name (first digits of the hash)` where another document has that name: an upload
@@ -152,12 +150,7 @@ impl Service {
         name: &str,
         document_id: &DocumentId,
     ) -> anyhow::Result<String> {
-        let stored = self.store.source(collection, name)?;
-        let taken = stored.is_some_and(|known| known.document_id != *document_id)
-            || self.store.open_jobs()?.iter().any(|row| {
-                row.job.document_id != *document_id && row.paths.iter().any(|path| path == name)
-            });
-        if !taken {
+        if !self.store.is_taken(collection, name, document_id)? {
             return Ok(name.to_owned());
         }
         let digits: String = document_id.0.chars().take(8).collect();

@@ -31,25 +31,17 @@ impl Service {
     /// returns what it has seen. That takes minutes for a large collection and needs no writer lock, so
     /// it goes on beside everything else.
     fn index(&self, mut seen: BTreeMap<String, i64>) -> BTreeMap<String, i64> {
-        let rows = self.store.collections().unwrap_or_default();
-        for row in rows {
-            let build = || -> anyhow::Result<Option<i64>> {
-                let Some(collection) = self.store.collection(&row.collection)? else {
-                    return Ok(None);
-                };
-                if seen.get(&row.collection) != Some(&collection.generation) {
-                    let from = self.settings.hnsw_min_chunks;
-                    self.store.refresh_graph(&collection, from, false)?;
-                }
-                Ok(Some(collection.generation))
+        for name in self.store.collection_names().unwrap_or_default() {
+            let Ok(Some(collection)) = self.store.collection(&name) else {
+                continue;
             };
-            match build() {
-                Ok(generation) => {
-                    seen.extend(generation.map(|generation| (row.collection, generation)));
-                }
-                Err(error) => {
+            if seen.get(&name) != Some(&collection.generation) {
+                let from = self.settings.hnsw_min_chunks;
+                if let Err(error) = self.store.refresh_graph(&collection, from, false) {
                     tracing::warn!("the HNSW graph was not brought up to date: {error:#}");
                 }
+                // One that cannot be built is not tried again before something changes.
+                seen.insert(name, collection.generation);
             }
         }
         seen
@@ -60,6 +52,11 @@ impl Service {
 pub async fn work(service: Arc<Service>) {
     let mut indexing = tokio::task::spawn_blocking(BTreeMap::new);
     let mut refreshed = BTreeMap::new();
+    let sweeper = Arc::clone(&service);
+    let swept = tokio::task::spawn_blocking(move || sweeper.sweep_originals());
+    if let Ok(Err(error)) = swept.await {
+        tracing::warn!("what a crash left behind was not removed: {error:#}");
+    }
     loop {
         if let Err(error) = batch(&service, &mut refreshed).await {
             tracing::error!("ingest: {error:#}");
@@ -83,8 +80,11 @@ async fn batch(
     service: &Arc<Service>,
     refreshed: &mut BTreeMap<String, i64>,
 ) -> anyhow::Result<()> {
-    let waiting = open_uploads(service)?;
-    let stale = stale(service, refreshed)?;
+    let (waiting, stale) = {
+        let (service, refreshed) = (Arc::clone(service), refreshed.clone());
+        let look = move || anyhow::Ok((open_uploads(&service)?, stale(&service, &refreshed)?));
+        tokio::task::spawn_blocking(look).await??
+    };
     if (waiting.is_empty() && stale.is_empty()) || service.stop.is_cancelled() {
         return Ok(());
     }
@@ -99,7 +99,10 @@ async fn batch(
         .await??
     };
     for (collection, jobs) in waiting {
-        take_in(service, collection, jobs).await?;
+        // One collection that cannot take documents in keeps no other from it.
+        if let Err(error) = take_in(service, collection, jobs).await {
+            tracing::error!("ingest: {error:#}");
+        }
     }
     for name in stale {
         let service = Arc::clone(service);
@@ -166,47 +169,57 @@ async fn take_in(service: &Arc<Service>, collection: String, jobs: Jobs) -> anyh
     if let Some(reason) = &summary.service_error {
         tracing::error!("the parse service ended the batch: {reason}");
     }
-    settle(service, &jobs)
+    let service = Arc::clone(service);
+    tokio::task::spawn_blocking(move || forget_originals(&service, &jobs)).await?
 }
 
-/// Jobs whose file came over HTTP, by collection. What is in is left out, unless it is to be parsed
-/// anew.
+/// Jobs whose file came over HTTP, by collection, as far as they are not met. What the service has been
+/// paid for is collected, too.
 fn open_uploads(service: &Service) -> anyhow::Result<BTreeMap<String, Jobs>> {
+    let parsers = &service.parsers;
+    let known = |name: &str| {
+        parsers.first.service() == name
+            || parsers
+                .remote()
+                .is_some_and(|remote| remote.service() == name)
+    };
     let mut jobs: BTreeMap<String, Jobs> = BTreeMap::new();
     for row in service.store.open_jobs()? {
-        if !row.job.state.is_open() || row.job.service != service.parsers.first.service() {
+        if !row.job.state.is_open() || !known(&row.job.service) {
             continue;
         }
+        let id = &row.job.document_id;
+        let mut is_met = !row.targets.is_empty();
         for target in row.targets {
-            let id = &row.job.document_id;
             let is_ours = target.again || target.source.root == UPLOAD_ROOT;
-            if is_ours && (target.again || !service.store.contains(&target.collection, id)?) {
+            let held = service
+                .store
+                .source(&target.collection, &target.source.path)?;
+            let is_there = held.is_some_and(|held| held.document_id == *id);
+            if is_ours && (target.again || !is_there) {
                 let of_collection = jobs.entry(target.collection.clone()).or_default();
                 of_collection.push((id.clone(), target));
+                is_met = false;
+            } else if !is_ours {
+                is_met = false;
             }
+        }
+        if is_met {
+            // The bytes came in another way.
+            service.store.settle_job(&row.job.id)?;
         }
     }
     Ok(jobs)
 }
 
-/// What was parsed anew is not parsed a third time, and originals that are not kept are removed once
-/// their job has ended, one way or the other.
-fn settle(service: &Service, jobs: &Jobs) -> anyhow::Result<()> {
+/// Removes originals that are not kept once their job has ended, one way or the other.
+fn forget_originals(service: &Service, jobs: &Jobs) -> anyhow::Result<()> {
+    if service.settings.keep_originals {
+        return Ok(());
+    }
+    let _turn = lock(&service.intake);
     for (document_id, target) in jobs {
-        let id = job_id(service.parsers.first.service(), document_id);
-        let Some(job) = service.store.job(&id)? else {
-            continue;
-        };
-        if target.again && !job.state.is_open() {
-            let done = Target {
-                again: false,
-                ..target.clone()
-            };
-            service.store.add_target(&id, &done)?;
-        }
-        if !service.settings.keep_originals && !job.state.is_open() {
-            service.forget_original(document_id, &target.source.file)?;
-        }
+        service.forget_original(document_id, &target.source.file)?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::usage;
 
 /// A collection's name in NFC.
@@ -107,7 +108,23 @@ pub fn parse_pages(text: &str) -> Result<(u32, u32), String> {
 }
 
 /// Nanoseconds of a day.
-pub const DAY: i64 = 86_400_000_000_000;
+const DAY: i64 = 86_400_000_000_000;
+
+/// From the beginning of the first day until the end of the last, as a filter takes it.
+///
+/// # Errors
+/// A usage error where the first is later than the last.
+pub fn between(since: Option<i64>, until: Option<i64>) -> Result<Option<(i64, i64)>, Error> {
+    if since.is_none() && until.is_none() {
+        return Ok(None);
+    }
+    let from = since.unwrap_or(i64::MIN);
+    let to = until.map_or(i64::MAX, |day| day.saturating_add(DAY));
+    match from < to {
+        true => Ok(Some((from, to))),
+        false => Err(usage!("since is later than until")),
+    }
+}
 
 /// Midnight (UTC) at the beginning of a day written `2026-03-31`, in nanoseconds since 1970.
 pub fn parse_day(text: &str) -> Result<i64, String> {

@@ -44,7 +44,7 @@ impl EmbeddedStore {
     }
 
     fn generation(&self, collection: &Collection) -> anyhow::Result<i64> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement =
             db.prepare_cached("SELECT generation FROM collections WHERE id = ?1")?;
         Ok(statement.query_row([collection.id], |row| row.get(0))?)
@@ -192,7 +192,7 @@ impl EmbeddedStore {
         if let Some(dead) = found.filter(|dead| dead.generation == generation) {
             return Ok(Arc::clone(&dead.chunks));
         }
-        let chunks = Arc::new(tombstones(&self.db(), collection)?);
+        let chunks = Arc::new(tombstones(&self.reader(), collection)?);
         let dead = Dead {
             generation,
             chunks: Arc::clone(&chunks),

@@ -21,7 +21,7 @@ impl EmbeddedStore {
         collection: &str,
         prefix: &str,
     ) -> anyhow::Result<Vec<StoredSource>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(&format!(
             "SELECT {SOURCE_COLUMNS} FROM sources s
              JOIN documents d ON d.id = s.document_id
@@ -40,7 +40,7 @@ impl EmbeddedStore {
         collection: &str,
         path: &str,
     ) -> anyhow::Result<Option<StoredSource>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(&format!(
             "SELECT {SOURCE_COLUMNS} FROM sources s
              JOIN documents d ON d.id = s.document_id
@@ -56,7 +56,7 @@ impl EmbeddedStore {
         collection: &str,
         document: &DocumentId,
     ) -> anyhow::Result<bool> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(
             "SELECT 1 FROM documents WHERE hash = ?2
              AND collection_id = (SELECT id FROM collections WHERE name = ?1)",
@@ -70,7 +70,7 @@ impl EmbeddedStore {
         document: &DocumentId,
         service: &str,
     ) -> anyhow::Result<bool> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(
             "SELECT 1 FROM pages p JOIN documents d ON d.id = p.document_id
              WHERE d.hash = ?2 AND d.service = ?3 AND p.verdict IN ('empty', 'garbled', 'failed')
@@ -105,7 +105,7 @@ impl EmbeddedStore {
     }
 
     fn stored_pages(&self, document: i64) -> anyhow::Result<Vec<Page>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(&format!(
             "SELECT number, verdict, text, {} FROM pages p WHERE document_id = ?1 ORDER BY number",
             sums::intact("pages", "p")
@@ -136,7 +136,7 @@ impl EmbeddedStore {
             return Ok(None);
         };
         let pages = self.stored_pages(id)?;
-        let db = self.db();
+        let db = self.reader();
         let mut statement =
             db.prepare_cached("SELECT key, value FROM tags WHERE document_id = ?1")?;
         let tags = statement
@@ -168,7 +168,7 @@ impl EmbeddedStore {
         document: &DocumentId,
         number: u32,
     ) -> anyhow::Result<Option<Page>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(&format!(
             "SELECT p.number, p.verdict, p.text, {} FROM pages p
              JOIN documents d ON d.id = p.document_id

@@ -9,7 +9,7 @@ use super::{
     StoredSource,
 };
 use crate::document::{Chunk, DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
-use crate::ledger::Target;
+use crate::ledger::{Job, Target};
 use crate::settings::IndexChoice;
 
 impl Store for EmbeddedStore {
@@ -186,6 +186,40 @@ impl Store for EmbeddedStore {
         self.states_of_jobs()
     }
 
+    fn settle_job(&self, job: &str) -> anyhow::Result<bool> {
+        self.complete_if_met(job)
+    }
+
+    fn want(&self, job: &Job, target: &Target, anew: bool) -> anyhow::Result<Job> {
+        self.want_pages(job, target, anew)
+    }
+
+    fn cancel(&self, job: &str) -> anyhow::Result<bool> {
+        self.cancel_job(job)
+    }
+
+    fn requeue(&self, job: &str) -> anyhow::Result<bool> {
+        self.requeue_job(job)
+    }
+
+    fn is_wanted(
+        &self,
+        collection: &str,
+        path: &str,
+        document: &DocumentId,
+    ) -> anyhow::Result<bool> {
+        self.has_target(collection, path, document)
+    }
+
+    fn is_taken(
+        &self,
+        collection: &str,
+        path: &str,
+        document: &DocumentId,
+    ) -> anyhow::Result<bool> {
+        self.has_name(collection, path, document)
+    }
+
     fn forget_targets(&self, job: &str, collection: &str) -> anyhow::Result<()> {
         self.delete_targets(job, collection)
     }
@@ -211,6 +245,6 @@ impl Store for EmbeddedStore {
     }
 
     fn add_target(&self, job: &str, target: &Target) -> anyhow::Result<()> {
-        self.save_target(job, target)
+        self.put_target(job, target)
     }
 }

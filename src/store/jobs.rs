@@ -3,10 +3,11 @@
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::JobRow;
+use super::put::UNMET;
 use super::sqlite::EmbeddedStore;
 use super::sums;
 use crate::document::DocumentId;
-use crate::ledger::{Job, JobState, Ledger, Target, timestamp};
+use crate::ledger::{CANCELLED, Job, JobState, Ledger, Target, timestamp};
 
 /// Columns as [`stored_job`] reads them, the last telling whether the row is as it was written: one
 /// that is not could have a paid document sent again.
@@ -20,7 +21,7 @@ fn columns() -> String {
 
 impl Ledger for EmbeddedStore {
     fn job(&self, id: &str) -> anyhow::Result<Option<Job>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement =
             db.prepare_cached(&format!("SELECT {} FROM jobs WHERE id = ?1", columns()))?;
         Ok(statement.query_row([id], stored_job).optional()?)
@@ -69,7 +70,7 @@ impl EmbeddedStore {
 
     pub(super) fn find_open_jobs(&self) -> anyhow::Result<Vec<JobRow>> {
         let jobs: Vec<Job> = {
-            let db = self.db();
+            let db = self.reader();
             let mut statement = db.prepare_cached(&format!(
                 "SELECT {} FROM jobs WHERE state <> ?1 ORDER BY created_at, id",
                 columns()
@@ -88,24 +89,114 @@ impl EmbeddedStore {
         }
     }
 
-    pub(super) fn save_target(&self, job: &str, target: &Target) -> anyhow::Result<()> {
+    pub(super) fn put_target(&self, job: &str, target: &Target) -> anyhow::Result<()> {
+        let json = serde_json::to_string(target)?;
+        self.write(|tx| save_target(tx, job, target, &json))
+    }
+
+    /// Completes an open job, unless somebody still waits for it.
+    pub(super) fn complete_if_met(&self, id: &str) -> anyhow::Result<bool> {
+        self.write(|tx| {
+            let changed = tx.execute(
+                &format!(
+                    "UPDATE jobs SET state = 'completed', error = NULL, updated_at = ?2
+                     WHERE id = ?1 AND state <> 'completed' AND NOT {UNMET}"
+                ),
+                params![id, timestamp()],
+            )?;
+            Ok(changed == 1)
+        })
+    }
+
+    /// Adds a target; with `again` the job goes back to the queue from any state but those of work at
+    /// the service, and forgets what the service made of it.
+    pub(super) fn want_pages(&self, job: &Job, target: &Target, anew: bool) -> anyhow::Result<Job> {
         let json = serde_json::to_string(target)?;
         self.write(|tx| {
-            // A path wants the pages of its latest bytes only, by whoever is paid to make them.
+            let mut known =
+                tx.prepare_cached(&format!("SELECT {} FROM jobs WHERE id = ?1", columns()))?;
+            if !known.exists([&job.id])? {
+                insert(tx, job)?;
+            }
+            save_target(tx, &job.id, target, &json)?;
+            let from = match anew {
+                true => "'completed', 'failed', 'expired', 'lost'",
+                false => "'completed'",
+            };
             tx.execute(
-                "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2 AND job_id <> ?3
-                 AND job_id NOT IN (SELECT id FROM jobs WHERE remote_id IS NOT NULL
-                     AND state IN ('submitted', 'processing')
-                     AND hash = (SELECT hash FROM jobs WHERE id = ?3))",
-                params![target.collection, target.source.path, job],
+                &format!(
+                    "UPDATE jobs SET state = 'queued', error = NULL, updated_at = ?2,
+                     remote_id = CASE WHEN ?3 THEN NULL ELSE remote_id END
+                     WHERE id = ?1 AND state IN ({from})"
+                ),
+                params![job.id, timestamp(), anew],
             )?;
-            tx.prepare_cached(
-                "INSERT OR REPLACE INTO job_targets (job_id, collection, path, target)
-                 VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![job, target.collection, target.source.path, json])?;
-            Ok(())
+            Ok(known.query_row([&job.id], stored_job)?)
         })
+    }
+
+    /// Gives up a job that has not begun; whether it had not.
+    pub(super) fn cancel_job(&self, id: &str) -> anyhow::Result<bool> {
+        self.write(|tx| {
+            let changed = tx.execute(
+                "UPDATE jobs SET state = 'failed', error = ?2, updated_at = ?3
+                 WHERE id = ?1 AND state = 'queued'",
+                params![id, CANCELLED, timestamp()],
+            )?;
+            Ok(changed == 1)
+        })
+    }
+
+    /// Puts a job that has failed back into the queue, whatever the service made of it; whether it had.
+    pub(super) fn requeue_job(&self, id: &str) -> anyhow::Result<bool> {
+        self.write(|tx| {
+            let changed = tx.execute(
+                "UPDATE jobs SET state = 'queued', error = NULL, remote_id = NULL, updated_at = ?2
+                 WHERE id = ?1 AND state IN ('failed', 'expired', 'lost')",
+                params![id, timestamp()],
+            )?;
+            // The worker takes what came over HTTP, and what it is told to.
+            tx.execute(
+                "UPDATE job_targets SET target = json_set(target, '$.again', json('true'))
+                 WHERE job_id = ?1 AND json_extract(target, '$.source.root') <> 'upload'",
+                [id],
+            )?;
+            Ok(changed == 1)
+        })
+    }
+
+    /// Whether somebody still wants these bytes there.
+    pub(super) fn has_target(
+        &self,
+        collection: &str,
+        path: &str,
+        document: &DocumentId,
+    ) -> anyhow::Result<bool> {
+        let db = self.reader();
+        let mut statement = db.prepare_cached(
+            "SELECT 1 FROM job_targets t JOIN jobs j ON j.id = t.job_id
+             WHERE t.collection = ?1 AND t.path = ?2 AND j.hash = ?3
+             AND NOT (j.state = 'failed' AND j.error = ?4)",
+        )?;
+        Ok(statement.exists(params![collection, path, document.0, CANCELLED])?)
+    }
+
+    /// Whether a path holds other bytes, or waits for some.
+    pub(super) fn has_name(
+        &self,
+        collection: &str,
+        path: &str,
+        document: &DocumentId,
+    ) -> anyhow::Result<bool> {
+        let db = self.reader();
+        let mut statement = db.prepare_cached(
+            "SELECT 1 FROM job_targets t JOIN jobs j ON j.id = t.job_id
+             WHERE t.collection = ?1 AND t.path = ?2 AND j.hash <> ?3 AND j.state <> 'completed'
+             UNION ALL SELECT 1 FROM sources s JOIN documents d ON d.id = s.document_id
+             JOIN collections c ON c.id = s.collection_id
+             WHERE c.name = ?1 AND s.path = ?2 AND d.hash <> ?3",
+        )?;
+        Ok(statement.exists(params![collection, path, document.0])?)
     }
 
     pub(super) fn delete_targets(&self, job: &str, collection: &str) -> anyhow::Result<()> {
@@ -125,7 +216,7 @@ impl EmbeddedStore {
     }
 
     fn with_targets(&self, job: Job) -> anyhow::Result<JobRow> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement =
             db.prepare_cached("SELECT target FROM job_targets WHERE job_id = ?1 ORDER BY path")?;
         let texts: Vec<String> = statement
@@ -145,6 +236,23 @@ impl EmbeddedStore {
             paths,
         })
     }
+}
+
+fn save_target(tx: &Transaction<'_>, job: &str, target: &Target, json: &str) -> anyhow::Result<()> {
+    // A path wants the pages of its latest bytes only, by whoever is paid to make them.
+    tx.execute(
+        "DELETE FROM job_targets WHERE collection = ?1 AND path = ?2 AND job_id <> ?3
+         AND job_id NOT IN (SELECT id FROM jobs WHERE remote_id IS NOT NULL
+             AND state IN ('submitted', 'processing')
+             AND hash = (SELECT hash FROM jobs WHERE id = ?3))",
+        params![target.collection, target.source.path, job],
+    )?;
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO job_targets (job_id, collection, path, target)
+         VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![job, target.collection, target.source.path, json])?;
+    Ok(())
 }
 
 fn insert(tx: &Transaction<'_>, job: &Job) -> anyhow::Result<()> {

@@ -133,7 +133,7 @@ impl EmbeddedStore {
             to: i64::MAX,
         };
         let mut late = Vec::new();
-        each_text(&self.db(), collection.id, reach, &mut |chunk, text| {
+        each_text(&self.reader(), collection.id, reach, &mut |chunk, text| {
             let (length, counts) = counted(text);
             let counts = terms
                 .iter()

@@ -20,6 +20,13 @@ pub struct Slice {
     pub limit: u64,
 }
 
+impl Slice {
+    /// Limit and offset as SQLite takes them.
+    fn numbers(self) -> [i64; 2] {
+        [self.limit, self.offset].map(|number| i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
 /// What a list of documents is sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SortBy {
@@ -106,10 +113,11 @@ const LISTED: &str = "SELECT d.hash, (SELECT min(path) FROM sources s WHERE s.do
     FROM documents d WHERE d.collection_id = (SELECT id FROM collections WHERE name = ?1)
     UNION ALL
     SELECT j.hash, min(t.path), j.size, 0, j.created_at, j.state, NULL, j.id, j.error
-    FROM jobs j JOIN job_targets t ON t.job_id = j.id
-    WHERE t.collection = ?1 AND j.state <> 'completed' AND NOT EXISTS (SELECT 1 FROM documents d
+    FROM jobs j CROSS JOIN job_targets t ON t.job_id = j.id
+    WHERE t.collection = ?1 AND j.state IN ('queued', 'uploading', 'submitted', 'processing', 'failed',
+        'expired', 'lost') AND NOT EXISTS (SELECT 1 FROM documents d
         WHERE d.hash = j.hash AND d.collection_id = (SELECT id FROM collections WHERE name = ?1))
-    GROUP BY j.id";
+    GROUP BY j.hash";
 
 impl EmbeddedStore {
     pub(super) fn documents_of(
@@ -118,7 +126,7 @@ impl EmbeddedStore {
         slice: Slice,
     ) -> anyhow::Result<(u64, Vec<Listed>)> {
         let (condition, mut values) = condition(query);
-        let db = self.db();
+        let db = self.reader();
         let total: i64 = db
             .prepare_cached(&format!(
                 "SELECT count(*) FROM ({LISTED}) l WHERE {condition}"
@@ -132,10 +140,7 @@ impl EmbeddedStore {
         };
         let order = if query.descending { "DESC" } else { "ASC" };
         let n = values.len();
-        values.extend([
-            Value::from(slice.limit.min(i64::MAX as u64) as i64),
-            Value::from(slice.offset.min(i64::MAX as u64) as i64),
-        ]);
+        values.extend(slice.numbers().map(Value::from));
         let mut statement = db.prepare_cached(&format!(
             "SELECT hash, path, size, created_at, stored, job, state, error FROM ({LISTED}) l
              WHERE {condition} ORDER BY {by} {order}, hash LIMIT ?{} OFFSET ?{}",
@@ -154,7 +159,7 @@ impl EmbeddedStore {
         collection: &str,
         document: &DocumentId,
     ) -> anyhow::Result<Option<Listed>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(&format!(
             "SELECT hash, path, size, created_at, stored, job, state, error FROM ({LISTED}) l
              WHERE hash = ?2 LIMIT 1"
@@ -172,7 +177,7 @@ impl EmbeddedStore {
             SELECT 1 FROM job_targets t WHERE t.job_id = jobs.id AND t.collection = ?2))";
         let state = query.state.map(JobState::as_str);
         let (total, ids) = {
-            let db = self.db();
+            let db = self.reader();
             let total: i64 = db
                 .prepare_cached(&format!("SELECT count(*) FROM jobs WHERE {WHICH}"))?
                 .query_row(params![state, query.collection], |row| row.get(0))?;
@@ -180,7 +185,7 @@ impl EmbeddedStore {
                 "SELECT id FROM jobs WHERE {WHICH}
                  ORDER BY updated_at DESC, id LIMIT ?3 OFFSET ?4"
             ))?;
-            let (limit, offset) = (slice.limit as i64, slice.offset as i64);
+            let [limit, offset] = slice.numbers();
             let ids = statement
                 .query_map(params![state, query.collection, limit, offset], |row| {
                     row.get(0)
@@ -204,7 +209,7 @@ impl EmbeddedStore {
     ) -> anyhow::Result<(u64, Vec<Chunk>)> {
         const OF: &str = "k.document_id = (SELECT d.id FROM documents d
             JOIN collections c ON c.id = d.collection_id WHERE c.name = ?1 AND d.hash = ?2)";
-        let db = self.db();
+        let db = self.reader();
         let total: i64 = db
             .prepare_cached(&format!("SELECT count(*) FROM chunks k WHERE {OF}"))?
             .query_row(params![collection, document.0], |row| row.get(0))?;
@@ -213,7 +218,7 @@ impl EmbeddedStore {
              FROM chunks k JOIN pages p ON p.document_id = k.document_id AND p.number = k.page
              WHERE {OF} ORDER BY k.id LIMIT ?3 OFFSET ?4"
         ))?;
-        let (limit, offset) = (slice.limit as i64, slice.offset as i64);
+        let [limit, offset] = slice.numbers();
         let chunk = |row: &Row<'_>| {
             Ok(Chunk {
                 page: row.get(0)?,
@@ -230,7 +235,7 @@ impl EmbeddedStore {
 
     /// What came in on each day, the latest first.
     pub(super) fn days(&self, collection: &str) -> anyhow::Result<Vec<Day>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(
             "SELECT substr(created_at, 1, 10), count(*), sum(pages) FROM documents
              WHERE collection_id = (SELECT id FROM collections WHERE name = ?1)
@@ -249,7 +254,7 @@ impl EmbeddedStore {
 
     /// How many documents there are of each kind, by the extension of their paths.
     pub(super) fn kinds(&self, collection: &str) -> anyhow::Result<BTreeMap<String, u64>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(
             "SELECT min(s.path) FROM sources s
              WHERE s.collection_id = (SELECT id FROM collections WHERE name = ?1)
@@ -266,7 +271,7 @@ impl EmbeddedStore {
 
     /// How many jobs are in each state.
     pub(super) fn states_of_jobs(&self) -> anyhow::Result<BTreeMap<String, u64>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached("SELECT state, count(*) FROM jobs GROUP BY state")?;
         let states =
             statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;

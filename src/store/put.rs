@@ -227,7 +227,16 @@ fn set_tags(tx: &Transaction<'_>, document: i64, tags: &Tags) -> anyhow::Result<
     Ok(())
 }
 
-/// The job of these bytes is done, and failures of what the paths held before are history; another
+/// Whether a target of job ?1, whose bytes came over HTTP, is not met: its path does not hold them yet, or
+/// they are to be parsed anew.
+pub(super) const UNMET: &str = "EXISTS (SELECT 1 FROM job_targets t JOIN jobs j ON j.id = t.job_id
+    WHERE j.id = ?1 AND (json_extract(t.target, '$.again') OR
+        json_extract(t.target, '$.source.root') = 'upload' AND NOT EXISTS (
+            SELECT 1 FROM sources s JOIN documents d ON d.id = s.document_id
+            JOIN collections c ON c.id = s.collection_id
+            WHERE c.name = t.collection AND s.path = t.path AND d.hash = j.hash)))";
+
+/// The job of these bytes is done, unless others wait for it too, and failures of what the paths held before are history; another
 /// service's pages of the same bytes, which are paid for, are still wanted.
 fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
     let job = job_id(&entry.service, &entry.document_id);
@@ -239,6 +248,17 @@ fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
             entry.parsed.pages.len() as i64,
             timestamp()
         ],
+    )?;
+    for source in &entry.sources {
+        tx.execute(
+            "UPDATE job_targets SET target = json_remove(target, '$.again')
+             WHERE job_id = ?1 AND collection = ?2 AND path = ?3",
+            params![job, entry.collection, source.path],
+        )?;
+    }
+    tx.execute(
+        &format!("UPDATE jobs SET state = 'queued' WHERE id = ?1 AND {UNMET}"),
+        [&job],
     )?;
     // Pages of a better reader end what the built-in parser began.
     tx.execute(

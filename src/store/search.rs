@@ -128,7 +128,7 @@ impl EmbeddedStore {
     ) -> anyhow::Result<Vec<i64>> {
         let mut values = vec![Value::from(collection.id), Value::Null];
         let condition = condition(filter, &mut values);
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(&format!(
             "SELECT k.id FROM chunks k WHERE k.collection_id = ?1 AND ?2 IS NULL AND {condition}
              ORDER BY k.id"
@@ -141,7 +141,7 @@ impl EmbeddedStore {
     fn score_late(&self, scope: &Scope<'_>, covered: i64, best: &mut Best) -> anyhow::Result<()> {
         let mut values = vec![Value::from(scope.collection.id), Value::from(covered)];
         let condition = condition(scope.filter, &mut values);
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(&format!(
             "SELECT k.id, v.vector FROM chunks k JOIN vectors v ON v.chunk_id = k.id
              WHERE k.collection_id = ?1 AND k.id > ?2 AND {condition}"
@@ -157,7 +157,7 @@ impl EmbeddedStore {
     }
 
     pub(super) fn find_hits(&self, chunks: &[i64]) -> anyhow::Result<Vec<(i64, Hit)>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(&format!(
             "SELECT {HIT}, {} AND {} AND {} {OF_CHUNK}",
             sums::intact("chunks", "k"),

@@ -15,7 +15,7 @@ impl EmbeddedStore {
         chunks: &[i64],
     ) -> anyhow::Result<Vec<Sketch>> {
         let files = self.postings(collection);
-        let db = self.db();
+        let db = self.reader();
         let mut sketches = Vec::with_capacity(chunks.len());
         for &chunk in chunks {
             // What cannot be read is for `find_hits` to tell of, if it comes to be shown.

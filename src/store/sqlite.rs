@@ -13,6 +13,7 @@ use rusqlite::{
 use super::graph_file::GraphFile;
 use super::parts::Files;
 use super::postings::Postings;
+use super::readers::Readers;
 use super::vectors::VectorFile;
 use super::{Collection, ModelIdentity};
 use super::{mark, sums};
@@ -43,6 +44,8 @@ pub struct EmbeddedStore {
     /// Device and inode of the database when it was opened.
     identity: Option<(u64, u64)>,
     connection: Mutex<Connection>,
+    /// None for a file nobody can write to.
+    pub(super) readers: Option<Readers>,
     pub(super) vector_files: Files<VectorFile>,
     pub(super) posting_files: Files<Postings>,
     pub(super) graph_files: Files<GraphFile>,
@@ -126,7 +129,7 @@ impl EmbeddedStore {
             .into());
         }
         anyhow::ensure!(version == SCHEMA_VERSION, "it has schema {version}");
-        Ok(Self::with(data_dir, connection))
+        Ok(Self::with(data_dir, connection, None))
     }
 
     /// Whether there is a store in `data_dir`.
@@ -176,14 +179,15 @@ impl EmbeddedStore {
         migrate(&mut connection)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         mark::begin(data_dir, &connection)?;
-        Ok(Self::with(data_dir, connection))
+        Ok(Self::with(data_dir, connection, Some(Readers::default())))
     }
 
-    fn with(data_dir: &Path, connection: Connection) -> Self {
+    fn with(data_dir: &Path, connection: Connection, readers: Option<Readers>) -> Self {
         Self {
             identity: identity(data_dir),
             data_dir: data_dir.to_path_buf(),
             connection: Mutex::new(connection),
+            readers,
             vector_files: Files::new(data_dir),
             posting_files: Files::new(data_dir),
             graph_files: Files::new(data_dir),
@@ -191,7 +195,17 @@ impl EmbeddedStore {
         }
     }
 
-    /// The connection, for one method call.
+    /// The connection that writes.
+    pub(super) fn writer(&self) -> &Mutex<Connection> {
+        &self.connection
+    }
+
+    /// Whether the database is still the file that was opened.
+    pub(super) fn is_in_place(&self) -> bool {
+        identity(&self.data_dir) == self.identity
+    }
+
+    /// The connection that writes, for one method call.
     pub(super) fn db(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere cannot leave a transaction open: it is rolled back as it unwinds.
         self.connection
@@ -221,7 +235,7 @@ impl EmbeddedStore {
     /// A repair may have put another database in place while this process ran; what is written to
     /// the old one would be lost.
     fn refuse_replaced(&self) -> anyhow::Result<()> {
-        if identity(&self.data_dir) == self.identity {
+        if self.is_in_place() {
             return Ok(());
         }
         Err(Error::Store(format!(
@@ -232,7 +246,7 @@ impl EmbeddedStore {
     }
 
     pub(super) fn find_collection(&self, name: &str) -> anyhow::Result<Option<Collection>> {
-        find_collection(&self.db(), name)
+        find_collection(&self.reader(), name)
     }
 
     pub(super) fn create_or_check(

@@ -25,7 +25,7 @@ pub(super) const DOCUMENT_ROW: &str =
 impl EmbeddedStore {
     pub(super) fn collection_rows(&self) -> anyhow::Result<Vec<CollectionRow>> {
         let mut rows: Vec<(String, CollectionRow)> = {
-            let db = self.db();
+            let db = self.reader();
             let mut statement = db.prepare_cached(
                 "SELECT c.uid, c.name, c.model, c.fingerprint,
                    (SELECT count(*) FROM documents d WHERE d.collection_id = c.id),
@@ -60,7 +60,7 @@ impl EmbeddedStore {
         collection: &str,
         prefix: &str,
     ) -> anyhow::Result<Vec<DocumentRow>> {
-        let db = self.db();
+        let db = self.reader();
         let mut statement = db.prepare_cached(&format!(
             "{DOCUMENT_ROW} WHERE c.name = ?1
                AND EXISTS (SELECT 1 FROM sources s WHERE s.document_id = d.id AND {BELOW})

@@ -118,24 +118,26 @@ fn a_document_is_parsed_anew_and_stays_while_it_is() {
     let service = Service::start(&home, &[]);
     let id = put(&service, "minutes.pdf", &minutes(), &[]);
     let before = service.get(&format!("/api/documents/{id}")).1;
-    let answer = service.ask(
-        "POST",
-        &format!("/api/documents/{id}/reprocess"),
-        "text/plain",
-        b"",
-    );
-    assert_eq!(answer.status, 202, "{}", answer.text());
-    let job = answer.json()["data"]["job_id"].as_str().unwrap().to_owned();
-    service.wait(&job, "completed");
+    let anew = format!("/api/documents/{id}/reprocess");
+    let (status, body) = service.post(&anew, &json!({}));
+    assert_eq!(status, 202, "{body}");
+    assert_eq!(service.get("/api/documents?state=indexed").1["total"], 1);
+    let parsed = |events: &[(String, Value)]| {
+        let parsing = events.iter().filter(|(kind, _)| kind == "document.parsing");
+        parsing.count() == 2 && events.last().unwrap().0 == "document.indexed"
+    };
+    service.events("GET /api/events?last_event_id=0", b"", parsed);
+    service.wait(body["data"]["job_id"].as_str().unwrap(), "completed");
     let after = service.get(&format!("/api/documents/{id}")).1;
     assert_eq!(before["data"]["chunks"], after["data"]["chunks"]);
-    assert_ne!(before["data"]["created_at"], Value::Null);
+    // Once asked for is once done, also by the server's next start.
+    assert_eq!(service.stop(), 0);
+    let service = Service::start(&home, &[]);
+    assert_eq!(service.get("/api/jobs?state=queued").1["total"], 0);
     // Without its bytes it cannot be.
     let kept = home.data_dir().join("originals").join(format!("{id}.pdf"));
     std::fs::write(kept, "other bytes").unwrap();
-    let path = format!("/api/documents/{id}/reprocess");
-    let answer = service.ask("POST", &path, "text/plain", b"");
-    refused((answer.status, answer.json()), 409, "ORIGINAL_MISSING");
+    refused(service.post(&anew, &json!({})), 409, "ORIGINAL_MISSING");
     let path = format!("/api/documents/{id}/download");
     refused(service.get(&path), 404, "ORIGINAL_MISSING");
 }
@@ -340,9 +342,8 @@ fn events_tell_of_documents_live_and_to_who_comes_back() {
     let service = Service::start(&home, &[]);
     let ended = |events: &[(String, Value)]| events.last().unwrap().0 == "document.indexed";
     let seen = std::thread::scope(|scope| {
-        let listening = scope.spawn(|| service.events("GET /api/events", b"", ended));
-        // Who listens from the beginning of the connection misses nothing that comes later.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        let all = "GET /api/events?last_event_id=0";
+        let listening = scope.spawn(|| service.events(all, b"", ended));
         put(&service, "minutes.pdf", &minutes(), &[]);
         listening.join().unwrap()
     });
@@ -467,34 +468,120 @@ fn storm_clients_work_against_it_in_both_generations() {
 }
 
 #[test]
-fn what_was_accepted_survives_a_kill() {
+fn what_was_accepted_survives_a_kill_in_every_collection() {
     let home = Home::new();
     let service = Service::start(&home, &[]);
     let texts: Vec<(String, String)> = (0..20)
         .map(|n| {
-            (
-                format!("note-{n}.txt"),
-                format!("Note {n} tells of harbour {n}."),
-            )
+            let name = format!("note-{n}.txt");
+            (name, format!("Note {n} tells of harbour {n}."))
         })
         .collect();
     let files: Vec<(&str, &[u8])> = texts
         .iter()
         .map(|(name, text)| (name.as_str(), text.as_bytes()))
         .collect();
-    let answer = service.form("/api/documents", &files, &[]);
-    assert_eq!(answer.json()["data"].as_array().unwrap().len(), 20);
     let upload = service.form("/api/v2/parse/by-file", &files[..1], &[]);
     let parse = upload.json()["jobId"].as_str().unwrap().to_owned();
+    for fields in [&[][..], &[("collection", "b")], &[("collection", "a")]] {
+        let answer = service.form("/api/documents", &files, fields);
+        assert_eq!(answer.json()["data"].as_array().unwrap().len(), 20);
+    }
     service.kill();
     let service = Service::start(&home, &[]);
-    wait_for("all documents", || {
-        (service.get("/api/documents?state=indexed").1["total"] == 20).then_some(())
-    });
+    for name in ["default", "a", "b"] {
+        let path = format!("/api/documents?state=indexed&collection={name}");
+        wait_for("all documents", || {
+            (service.get(&path).1["total"] == 20).then_some(())
+        });
+    }
     let path = format!("/api/v2/parse/job/{parse}");
     let pages = wait_for("the parse", || {
         let (_, job) = service.get(&path);
         (job["state"] == "COMPLETED").then_some(job)
     });
     assert_eq!(pages["pages"][0]["content"], texts[0].1.as_str());
+}
+
+#[test]
+fn the_same_bytes_under_many_names_arrive_everywhere() {
+    let home = Home::new();
+    let service = Service::start(&home, &[]);
+    let pdf = minutes();
+    let sent: Vec<(String, String)> = (0..6)
+        .map(|n| (format!("minutes-{n}.pdf"), format!("c{}", n % 3)))
+        .collect();
+    std::thread::scope(|scope| {
+        for (name, collection) in &sent {
+            let (service, pdf) = (&service, &pdf);
+            scope.spawn(move || {
+                let fields = [("collection", collection.as_str())];
+                let answer = service.form("/api/documents", &[(name, pdf)], &fields);
+                assert_eq!(answer.status, 202, "{}", answer.text());
+            });
+        }
+    });
+    for (name, collection) in &sent {
+        let path = format!("/api/documents?state=indexed&collection={collection}");
+        wait_for("every name", || {
+            let (_, list) = service.get(&path);
+            let paths = list["data"][0]["paths"].as_array()?.clone();
+            paths.contains(&json!(name)).then_some(())
+        });
+    }
+    // Other bytes of the same name take nobody's place.
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let service = &service;
+            scope.spawn(move || {
+                let text = format!("Text number {n}.");
+                let answer = service.form("/api/documents", &[("n.txt", text.as_bytes())], &[]);
+                assert_eq!(answer.status, 202);
+            });
+        }
+    });
+    wait_for("eight texts", || {
+        let (_, list) = service.get("/api/documents?state=indexed&type=txt");
+        (list["total"] == 8).then_some(())
+    });
+    wait_for("the end of all jobs", || {
+        (service.get("/api/jobs?state=queued").1["total"] == 0).then_some(())
+    });
+}
+
+#[test]
+fn waiting_documents_are_cancelled_and_removed_for_good() {
+    let home = Home::new();
+    let service = Service::start(&home, &["--keep-originals", "false"]);
+    // Another squall writes, so that what comes waits.
+    home.copy("documents/sensor-manual.pdf");
+    let lock = std::fs::File::create(home.data_dir().join("writer.lock")).unwrap();
+    lock.lock().unwrap();
+    let files: Vec<(String, String)> = (0..12)
+        .map(|n| (format!("n{n}.txt"), format!("Note number {n}.")))
+        .collect();
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_bytes()))
+        .collect();
+    let accepted = service.form("/api/documents", &files, &[]).json();
+    let of = |n: usize, key: &str| accepted["data"][n][key].as_str().unwrap().to_owned();
+    for n in 0..3 {
+        let path = format!("/api/jobs/{}/cancel", of(n, "job_id"));
+        assert_eq!(service.post(&path, &json!({})).0, 200);
+        let path = format!("/api/documents/{}", of(n + 3, "document_id"));
+        assert_eq!(service.delete(&path).0, 200);
+    }
+    drop(lock);
+    wait_for("the others", || {
+        (service.get("/api/documents?state=indexed").1["total"] == 6).then_some(())
+    });
+    let (_, failed) = service.get("/api/jobs?state=failed");
+    assert_eq!(
+        (&failed["total"], &failed["data"][0]["error"]),
+        (&json!(3), &json!("cancelled"))
+    );
+    assert_eq!(service.get("/api/documents").1["total"], 9);
+    let path = format!("/api/jobs/{}/cancel", of(0, "job_id"));
+    refused(service.post(&path, &json!({})), 409, "JOB_ENDED");
 }
