@@ -7,6 +7,7 @@ mod events;
 mod form;
 mod guard;
 mod jobs;
+mod listen;
 mod page;
 mod questions;
 mod reply;
@@ -23,6 +24,8 @@ use axum::routing::{get, post};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub use listen::listen;
 
 use crate::service::Service;
 

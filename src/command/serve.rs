@@ -1,10 +1,8 @@
 //! `squall serve`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{block_on, interrupt};
@@ -14,7 +12,7 @@ use crate::error::{Error, Exit};
 use crate::ingest::model_of;
 use crate::ledger::Retry;
 use crate::present::Printer;
-use crate::serve::router;
+use crate::serve::{listen, router};
 use crate::service::{Service, parse, work};
 use crate::settings::Settings;
 use crate::store::Store as _;
@@ -57,17 +55,13 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
         printer.note(&format!("listening on http://{}", listener.local_addr()?));
         let worker = tokio::spawn(work(Arc::clone(&service)));
         let parsing = tokio::spawn(parse(Arc::clone(&service)));
-        let serving = axum::serve(
-            listener,
-            router(Arc::clone(&service)).into_make_service_with_connect_info::<SocketAddr>(),
-        )
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
+        let serving = listen(listener, router(Arc::clone(&service)), stop.clone());
         let drained = async {
             stop.cancelled().await;
             tokio::time::sleep(DRAIN).await;
         };
         tokio::select! {
-            served = async { serving.await.context("serving HTTP")?; worker.await?; anyhow::Ok(parsing.await?) } => served?,
+            served = async { serving.await; worker.await?; anyhow::Ok(parsing.await?) } => served?,
             // What is not finished by then is in the ledger.
             () = drained => {}
         }

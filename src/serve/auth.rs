@@ -75,7 +75,7 @@ fn too_often(wait: Duration) -> Refusal {
 /// A session for a name and a password.
 #[utoipa::path(post, path = "/api/auth/login", tag = "users", request_body = Credentials,
     responses((status = 200, body = Done<Session>), (status = 401, body = Failure), (status = 404, body = Failure),
-        (status = 422, body = Failure), (status = 429, body = Failure)))]
+        (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure), (status = 429, body = Failure)))]
 pub async fn login(
     State(service): State<Arc<Service>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -106,8 +106,8 @@ fn unknown(message: &str) -> Refusal {
 
 /// Makes a user and a session. Open to all only with `--open-registration`; else for admins.
 #[utoipa::path(post, path = "/api/auth/register", tag = "users", request_body = Credentials,
-    responses((status = 201, body = Done<Session>), (status = 400, body = Failure), (status = 403, body = Failure),
-        (status = 404, body = Failure), (status = 422, body = Failure), (status = 429, body = Failure)))]
+    responses((status = 201, body = Done<Session>), (status = 403, body = Failure),
+        (status = 404, body = Failure), (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure), (status = 429, body = Failure)))]
 pub async fn register(
     State(service): State<Arc<Service>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -141,7 +141,7 @@ pub async fn register(
 /// The next session for a refresh token, which is good once.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "users", request_body = Refresh,
     responses((status = 200, body = Done<Session>), (status = 401, body = Failure), (status = 404, body = Failure),
-        (status = 422, body = Failure)))]
+        (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
 pub async fn refresh(
     State(service): State<Arc<Service>>,
     Json(body): Json<Refresh>,
@@ -154,7 +154,7 @@ pub async fn refresh(
 
 /// Ends a session.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "users", request_body = Refresh,
-    responses((status = 200, body = Done<Option<Session>>), (status = 404, body = Failure), (status = 422, body = Failure)))]
+    responses((status = 200, body = Done<Option<Session>>), (status = 404, body = Failure), (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
 pub async fn logout(
     State(service): State<Arc<Service>>,
     Json(body): Json<Refresh>,
@@ -195,8 +195,8 @@ pub async fn me(State(service): State<Arc<Service>>, who: Who) -> Reply<Json<Don
 
 /// Changes the own profile. A new password ends every session.
 #[utoipa::path(put, path = "/api/users/profile", tag = "users", request_body = Profile,
-    responses((status = 200, body = Done<User>), (status = 400, body = Failure), (status = 401, body = Failure),
-        (status = 404, body = Failure), (status = 422, body = Failure)))]
+    responses((status = 200, body = Done<User>), (status = 401, body = Failure),
+        (status = 404, body = Failure), (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
 pub async fn profile(
     State(service): State<Arc<Service>>,
     who: Who,

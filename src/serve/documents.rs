@@ -82,7 +82,7 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Reply<Json<List<Document>>> {
     let query = listing.query(&service, &who)?;
-    let slice = paging.slice();
+    let slice = paging.slice()?;
     let (total, documents) = blocking(move || service.documents(&query, slice)).await?;
     Ok(List::new(&paging, total, documents))
 }
@@ -195,7 +195,7 @@ pub async fn summary(
 /// One document.
 #[utoipa::path(get, path = "/api/documents/{id}", tag = "documents",
     params(("id" = String, Path), In),
-    responses((status = 200, body = Done<Document>), (status = 404, body = Failure)))]
+    responses((status = 400, body = Failure), (status = 200, body = Done<Document>), (status = 404, body = Failure)))]
 pub async fn detail(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -209,7 +209,7 @@ pub async fn detail(
 /// Removes a document, its pages and its original.
 #[utoipa::path(delete, path = "/api/documents/{id}", tag = "documents",
     params(("id" = String, Path), In),
-    responses((status = 200, body = Done<Removed>), (status = 404, body = Failure), (status = 409, body = Failure)))]
+    responses((status = 400, body = Failure), (status = 200, body = Done<Removed>), (status = 404, body = Failure), (status = 409, body = Failure)))]
 pub async fn remove(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -230,7 +230,7 @@ pub async fn remove(
 /// Parses a document anew, from its original.
 #[utoipa::path(post, path = "/api/documents/{id}/reprocess", tag = "documents",
     params(("id" = String, Path), In),
-    responses((status = 202, body = Done<Accepted>), (status = 404, body = Failure),
+    responses((status = 400, body = Failure), (status = 202, body = Done<Accepted>), (status = 404, body = Failure),
         (status = 409, body = Failure)))]
 pub async fn reprocess(
     State(service): State<Arc<Service>>,
@@ -252,9 +252,9 @@ pub async fn reprocess(
 /// The original bytes; ranges may be asked for.
 #[utoipa::path(get, path = "/api/documents/{id}/download", tag = "documents",
     params(("id" = String, Path), In),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 404, body = Failure)))]
+    responses((status = 200, content_type = "*/*", body = Vec<u8>), (status = 206, content_type = "*/*", body = Vec<u8>),
+        (status = 304, description = "Not changed"), (status = 400, body = Failure), (status = 404, body = Failure),
+        (status = 412, description = "Changed"), (status = 416, description = "No such range")))]
 pub async fn download(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -316,7 +316,7 @@ pub async fn page(
 /// The chunks of a document, as they are embedded.
 #[utoipa::path(get, path = "/api/documents/{id}/chunks", tag = "documents",
     params(("id" = String, Path), In, Paging),
-    responses((status = 200, body = List<Piece>), (status = 404, body = Failure)))]
+    responses((status = 400, body = Failure), (status = 200, body = List<Piece>), (status = 404, body = Failure)))]
 pub async fn chunks(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -324,7 +324,7 @@ pub async fn chunks(
     Query(place): Query<In>,
     Query(paging): Query<Paging>,
 ) -> Reply<Json<List<Piece>>> {
-    let slice = paging.slice();
+    let slice = paging.slice()?;
     let found = with(service, who, place, text, move |service, collection, id| {
         service.chunks(collection, id, slice)
     });
@@ -335,7 +335,7 @@ pub async fn chunks(
 /// What is known of a document's text.
 #[utoipa::path(get, path = "/api/documents/{id}/extracted-data", tag = "documents",
     params(("id" = String, Path), In),
-    responses((status = 200, body = Done<TextFacts>), (status = 404, body = Failure)))]
+    responses((status = 400, body = Failure), (status = 200, body = Done<TextFacts>), (status = 404, body = Failure)))]
 pub async fn extracted_data(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -349,7 +349,7 @@ pub async fn extracted_data(
 /// What the parser made of each page.
 #[utoipa::path(get, path = "/api/documents/{id}/reports", tag = "documents",
     params(("id" = String, Path), In),
-    responses((status = 200, body = Done<Pages>), (status = 404, body = Failure)))]
+    responses((status = 400, body = Failure), (status = 200, body = Done<Pages>), (status = 404, body = Failure)))]
 pub async fn reports(
     State(service): State<Arc<Service>>,
     who: Who,

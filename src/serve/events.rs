@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::broadcast;
 use utoipa::IntoParams;
 
-use super::reply::Query;
+use super::reply::{Failure, Query};
 use crate::accounts::Who;
 use crate::service::{Service, Told};
 
@@ -79,7 +79,7 @@ impl Listener {
 
 /// What happens to documents, as it happens.
 #[utoipa::path(get, path = "/api/events", tag = "events", params(Since),
-    responses((status = 200, content_type = "text/event-stream", body = Told)))]
+    responses((status = 200, content_type = "text/event-stream", body = Told), (status = 400, body = Failure)))]
 pub async fn stream(
     State(service): State<Arc<Service>>,
     who: Who,

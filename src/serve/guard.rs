@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -24,7 +25,17 @@ const HEADERS: [(header::HeaderName, &str); 4] = [
     ),
 ];
 
+/// Longest time for a request to come and its answer to begin, and the same with files, pieces of which
+/// have a limit of their own.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE_WITH_FILES: Duration = Duration::from_secs(3600);
+
 const REQUEST_ID: &str = "x-request-id";
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"))
+}
 
 /// Whether errors of a route come in the envelope: those that stand in for Storm have their own.
 fn has_envelope(path: &str) -> bool {
@@ -35,10 +46,22 @@ fn has_envelope(path: &str) -> bool {
 pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let is_loopback = service.settings.addr.ip().is_loopback();
     let is_api = has_envelope(request.uri().path());
+    let patience = match is_form(request.headers()) {
+        true => PATIENCE_WITH_FILES,
+        false => PATIENCE,
+    };
     let id = request_id(request.headers().get(REQUEST_ID));
     let mut answer = match refused(request.headers(), is_loopback) {
         Some(refusal) => refusal.into_response(),
-        None => next.run(request).await,
+        None => match tokio::time::timeout(patience, next.run(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "TIMEOUT",
+                "the request took too long to arrive or to answer",
+            )
+            .into_response(),
+        },
     };
     if is_api && let Some(refusal) = answer.extensions_mut().remove::<Refusal>() {
         answer = refusal.into_envelope();

@@ -50,14 +50,14 @@ pub async fn list(
             (name, _) => Some(collection(&service, &who, name.as_deref())?),
         },
     };
-    let slice = paging.slice();
+    let slice = paging.slice()?;
     let (total, jobs) = blocking(move || service.jobs(&query, slice)).await?;
     Ok(List::new(&paging, total, jobs))
 }
 
 /// One job.
 #[utoipa::path(get, path = "/api/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = Done<JobView>), (status = 404, body = Failure)))]
+    responses((status = 400, body = Failure), (status = 200, body = Done<JobView>), (status = 404, body = Failure)))]
 pub async fn detail(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -81,7 +81,7 @@ pub async fn visible(service: Arc<Service>, who: Who, id: String) -> Reply<JobVi
 
 /// Gives up a job that has not begun.
 #[utoipa::path(post, path = "/api/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = Done<JobView>), (status = 404, body = Failure), (status = 409, body = Failure)))]
+    responses((status = 400, body = Failure), (status = 200, body = Done<JobView>), (status = 404, body = Failure), (status = 409, body = Failure)))]
 pub async fn cancel(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -92,7 +92,7 @@ pub async fn cancel(
 
 /// Tries a failed job again.
 #[utoipa::path(post, path = "/api/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = Done<JobView>), (status = 404, body = Failure), (status = 409, body = Failure)))]
+    responses((status = 400, body = Failure), (status = 200, body = Done<JobView>), (status = 404, body = Failure), (status = 409, body = Failure)))]
 pub async fn retry(
     State(service): State<Arc<Service>>,
     who: Who,

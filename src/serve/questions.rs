@@ -57,7 +57,7 @@ pub async fn collections(
 
 /// The best passages for a question.
 #[utoipa::path(post, path = "/api/search", tag = "questions", request_body = Question,
-    responses((status = 200, body = Done<Found>), (status = 400, body = Failure), (status = 422, body = Failure)))]
+    responses((status = 200, body = Done<Found>), (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
 pub async fn search(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -78,7 +78,7 @@ pub async fn search(
 /// The answer to a question, quoted. With `stream`, server-sent events: `hits`, then `answer`.
 #[utoipa::path(post, path = "/api/query", tag = "questions", request_body = Question,
     responses((status = 200, content((Done<Answer> = "application/json"), (String = "text/event-stream"))),
-        (status = 400, body = Failure), (status = 422, body = Failure)))]
+        (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
 pub async fn query(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -86,6 +86,8 @@ pub async fn query(
 ) -> Reply<Response> {
     question.collection = Some(collection(&service, &who, question.collection.as_deref())?);
     if question.stream {
+        // What is wrong with it is told before the stream begins.
+        question.check()?;
         return Ok(stream_answer(service, question));
     }
     let answer = blocking(move || answered(&service, &question)).await?;

@@ -98,19 +98,26 @@ pub struct Paging {
 
 impl Paging {
     fn page(&self) -> u64 {
-        self.page.unwrap_or(1).max(1)
+        self.page.unwrap_or(1)
     }
 
     fn page_size(&self) -> u64 {
-        self.page_size.unwrap_or(20).clamp(1, MAX_PAGE_SIZE)
+        self.page_size.unwrap_or(20)
     }
 
-    pub fn slice(&self) -> Slice {
-        let limit = self.page_size();
-        Slice {
-            offset: (self.page() - 1).saturating_mul(limit),
-            limit,
+    pub fn slice(&self) -> Reply<Slice> {
+        let (page, limit) = (self.page(), self.page_size());
+        if page == 0 || !(1..=MAX_PAGE_SIZE).contains(&limit) {
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "BAD_REQUEST",
+                format!("page is 1 or more, page_size 1 to {MAX_PAGE_SIZE}"),
+            ));
         }
+        Ok(Slice {
+            offset: (page - 1).saturating_mul(limit),
+            limit,
+        })
     }
 }
 

@@ -76,8 +76,10 @@ impl Service {
             title: None,
             pages: Vec::new(),
         };
-        upload.keep(&self.bytes_path(&parse))?;
+        // The bytes come last: where they are, there is a record.
         self.save_parse(&parse)?;
+        upload.keep(&self.bytes_path(&parse))?;
+        super::originals::sync_folder(&self.parses_folder())?;
         self.parse_bell.notify_one();
         Ok(parse)
     }
@@ -85,7 +87,7 @@ impl Service {
     /// A parse as it stands; `None` for an id that is none, or too old.
     pub fn parse(&self, id: &str) -> anyhow::Result<Option<Parse>> {
         // An id is never a path.
-        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if id.len() != 32 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Ok(None);
         }
         match std::fs::read(self.record_path(id)) {
@@ -147,8 +149,25 @@ impl Service {
         }
     }
 
+    /// Waits before something is tried again.
+    async fn pause(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
     async fn run_parse(self: Arc<Self>, mut parse: Parse) {
         let file = self.bytes_path(&parse);
+        // Another server on the same data may be at it.
+        let turn = std::fs::File::open(&file).and_then(|bytes| {
+            bytes.try_lock()?;
+            Ok(bytes)
+        });
+        let Ok(_turn) = turn else {
+            self.pause().await;
+            return;
+        };
         let ended = self.pages_of_file(&parse, file.clone()).await;
         if self.stop.is_cancelled() {
             return;
@@ -167,7 +186,7 @@ impl Service {
         parse.completed_at = Some(timestamp());
         if let Err(error) = self.save_parse(&parse) {
             tracing::error!("a parse was not stored: {error:#}");
-            tokio::time::sleep(PAUSE).await;
+            self.pause().await;
             return;
         }
         let _ = std::fs::remove_file(file);
@@ -238,7 +257,7 @@ pub async fn parse(service: Arc<Service>) {
                         match service.parse(&id) {
                             Ok(Some(parse)) => service.run_parse(parse).await,
                             // Bytes without a record were never answered for.
-                            _ => tokio::time::sleep(PAUSE).await,
+                            _ => service.pause().await,
                         }
                         id
                     });

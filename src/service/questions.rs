@@ -13,13 +13,17 @@ use crate::settings::{MAX_TOP_K, Mode};
 use crate::text::nfc;
 use crate::usage;
 
+/// Most paths and tags of a filter.
+const MOST_WANTED: usize = 100;
+
 /// A question, and where to look.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
-    /// At most 10,000 characters.
+    #[schema(max_length = 10_000)]
     pub query: String,
-    /// Passages to bring back, 1 to 1,000.
+    /// Passages to bring back.
+    #[schema(minimum = 1, maximum = 1000)]
     pub top_k: Option<usize>,
     /// By default the server's.
     pub collection: Option<String>,
@@ -69,6 +73,17 @@ impl Question {
     }
 }
 
+impl Question {
+    /// Refuses what cannot be asked.
+    pub fn check(&self) -> anyhow::Result<()> {
+        check_question(&self.query)?;
+        if let Some(top_k) = self.top_k.filter(|top_k| !(1..=MAX_TOP_K).contains(top_k)) {
+            return Err(usage!("top_k is {top_k}, it must be 1 to {MAX_TOP_K}").into());
+        }
+        self.filter.filter().map(drop)
+    }
+}
+
 impl Service {
     /// The best passages for a question; none where the collection is not there yet.
     pub fn search(&self, question: &Question) -> anyhow::Result<Found> {
@@ -101,11 +116,8 @@ impl Service {
         question: &Question,
         work: impl FnOnce(&Asker<'_>, &str) -> anyhow::Result<T>,
     ) -> anyhow::Result<Option<T>> {
-        check_question(&question.query)?;
+        question.check()?;
         let top_k = question.top_k.unwrap_or(self.settings.top_k);
-        if !(1..=MAX_TOP_K).contains(&top_k) {
-            return Err(usage!("top_k is {top_k}, it must be 1 to {MAX_TOP_K}").into());
-        }
         let filter = question.filter.filter()?;
         let name = self.collection_name(question.collection.as_deref())?;
         let store = &*self.store;
@@ -131,6 +143,9 @@ impl Service {
 
 impl Wanted {
     fn filter(&self) -> anyhow::Result<Filter> {
+        if self.path.len() + self.tag.len() > MOST_WANTED {
+            return Err(usage!("a filter has at most {MOST_WANTED} paths and tags").into());
+        }
         let day = |text: &Option<String>| {
             let day = text.as_deref().filter(|text| !text.is_empty());
             let day = day.map(crate::settings::parse_day).transpose();

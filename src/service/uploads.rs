@@ -21,8 +21,9 @@ const MOST_WAITING: u64 = 10_000;
 pub struct Upload {
     /// File name, without folders.
     pub name: String,
-    temporary: tempfile::NamedTempFile,
-    file: tokio::fs::File,
+    temporary: tempfile::TempPath,
+    /// `None` once all is written: a form may hold more files than may be open.
+    file: Option<tokio::fs::File>,
     size: u64,
     hasher: blake3::Hasher,
 }
@@ -67,10 +68,10 @@ impl Service {
     pub fn begin_upload(&self, name: &str) -> anyhow::Result<Upload> {
         let folder = self.originals_folder();
         std::fs::create_dir_all(&folder)?;
-        let temporary = tempfile::NamedTempFile::new_in(&folder)?;
+        let (file, temporary) = tempfile::NamedTempFile::new_in(&folder)?.into_parts();
         Ok(Upload {
             name: name.to_owned(),
-            file: tokio::fs::File::from_std(temporary.reopen()?),
+            file: Some(tokio::fs::File::from_std(file)),
             temporary,
             size: 0,
             hasher: blake3::Hasher::new(),
@@ -166,7 +167,10 @@ impl Upload {
     pub async fn write(&mut self, piece: &[u8]) -> anyhow::Result<()> {
         self.size += piece.len() as u64;
         self.hasher.update(piece);
-        Ok(self.file.write_all(piece).await?)
+        match &mut self.file {
+            Some(file) => Ok(file.write_all(piece).await?),
+            None => anyhow::bail!("the upload has ended"),
+        }
     }
 
     /// BLAKE3 of the bytes so far.
@@ -174,11 +178,9 @@ impl Upload {
         self.hasher.finalize()
     }
 
-    /// Puts the bytes at `path`, durably.
+    /// Puts the bytes, which have ended, at `path`.
     pub fn keep(self, path: &std::path::Path) -> anyhow::Result<()> {
-        self.temporary.as_file().sync_all()?;
-        self.temporary.persist(path)?;
-        Ok(())
+        Ok(self.temporary.persist(path)?)
     }
 
     /// Bytes so far.
@@ -186,8 +188,12 @@ impl Upload {
         self.size
     }
 
-    /// Ends the bytes.
+    /// Ends the bytes; they are on the disk when this returns.
     pub async fn finish(&mut self) -> anyhow::Result<()> {
-        Ok(self.file.flush().await?)
+        if let Some(mut file) = self.file.take() {
+            file.flush().await?;
+            file.sync_all().await?;
+        }
+        Ok(())
     }
 }

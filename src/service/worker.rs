@@ -189,6 +189,10 @@ fn open_uploads(service: &Service) -> anyhow::Result<BTreeMap<String, Jobs>> {
             continue;
         }
         let id = &row.job.document_id;
+        if row.targets.is_empty() {
+            // Nobody waits for it: its target went to other bytes, or a crash came before it.
+            service.store.forget_targets(&row.job.id, "")?;
+        }
         let mut is_met = !row.targets.is_empty();
         for target in row.targets {
             let is_ours = target.again || target.source.root == UPLOAD_ROOT;

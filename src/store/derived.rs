@@ -90,7 +90,7 @@ impl EmbeddedStore {
     ) -> anyhow::Result<Refreshed> {
         self.refuse_lost_writes()?;
         // Of its own, so that nobody waits meanwhile; in one snapshot.
-        let mut db = self.reader()?;
+        let mut db = self.sole_reader()?;
         let db = db.transaction()?;
         let Some(collection) = find_collection(&db, &collection.name)? else {
             return Ok(Refreshed::default());
@@ -118,7 +118,7 @@ impl EmbeddedStore {
     }
 
     /// A connection of its own to read the database by.
-    fn reader(&self) -> anyhow::Result<Connection> {
+    fn sole_reader(&self) -> anyhow::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let db = Connection::open_with_flags(Self::database(&self.data_dir), flags)?;
         db.busy_timeout(BUSY_TIMEOUT)?;
