@@ -84,12 +84,15 @@ impl<T> List<T> {
     }
 }
 
+/// The last page of a list anybody may ask for.
+const MAX_PAGE: u64 = 1_000_000_000;
+
 /// Which piece of a list.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// From 1.
-    #[param(minimum = 1)]
+    #[param(minimum = 1, maximum = 1_000_000_000)]
     pub page: Option<u64>,
     /// 1 to 200, by default 20.
     #[param(minimum = 1, maximum = 200)]
@@ -107,11 +110,11 @@ impl Paging {
 
     pub fn slice(&self) -> Reply<Slice> {
         let (page, limit) = (self.page(), self.page_size());
-        if page == 0 || !(1..=MAX_PAGE_SIZE).contains(&limit) {
+        if !(1..=MAX_PAGE).contains(&page) || !(1..=MAX_PAGE_SIZE).contains(&limit) {
             return Err(Refusal::new(
                 StatusCode::BAD_REQUEST,
                 "BAD_REQUEST",
-                format!("page is 1 or more, page_size 1 to {MAX_PAGE_SIZE}"),
+                format!("page is 1 to {MAX_PAGE}, page_size 1 to {MAX_PAGE_SIZE}"),
             ));
         }
         Ok(Slice {
