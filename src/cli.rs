@@ -82,6 +82,8 @@ pub enum Command {
     Remove(Remove),
     /// Answer over HTTP
     Serve(Serve),
+    /// Be a tool of a language model: the Model Context Protocol on stdin and stdout
+    Mcp(Mcp),
     /// Make, list and remove users of a server
     #[command(subcommand)]
     User(UserCommand),
@@ -335,11 +337,24 @@ pub struct Serve {
     /// Let anybody make an account, as a reader
     #[arg(long)]
     pub open_registration: bool,
+    /// Allow MCP clients with the role to take in files below DIR; may be repeated
+    #[arg(long = "root", value_name = "DIR")]
+    pub roots: Vec<PathBuf>,
     /// Collection to take documents into and answer from [default: default]
     #[arg(short, long, value_name = "NAME")]
     pub collection: Option<String>,
     #[command(flatten)]
     pub parsing: Parsing,
+}
+
+#[derive(Debug, Args)]
+pub struct Mcp {
+    /// Collection to answer from and take documents into [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Allow the model to take in files below DIR; may be repeated
+    #[arg(long = "root", value_name = "DIR")]
+    pub roots: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod import;
 mod ingest;
 mod interrupt;
 mod man;
+mod mcp;
 mod optimize;
 mod query;
 mod reembed;
@@ -48,6 +49,7 @@ fn with(cli: Cli, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit
         Command::Query(args) => query::run(args, settings, printer),
         Command::Status(args) => status::run(args, settings, printer),
         Command::Remove(args) => remove::run(args, settings, printer),
+        Command::Mcp(_) => mcp::run(settings, printer),
         Command::Serve(_) => serve::run(settings, printer),
         Command::User(command) => user::run(command, settings, printer),
         Command::Token(command) => user::token(command, settings, printer),

@@ -21,12 +21,15 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use listen::listen;
 
+use crate::mcp::Tools;
 use crate::service::Service;
 
 /// Bytes of a form beside its files.
@@ -76,13 +79,31 @@ fn api(uploads: DefaultBodyLimit) -> (Router<Arc<Service>>, utoipa::openapi::Ope
         .split_for_parts()
 }
 
+/// The tools for language models over HTTP; each call stands for itself. Names and origins are checked by
+/// [`guard`], for all routes alike.
+fn mcp(service: &Arc<Service>) -> StreamableHttpService<Tools, LocalSessionManager> {
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_cancellation_token(service.stop.child_token())
+        .disable_allowed_hosts();
+    let service = Arc::clone(service);
+    StreamableHttpService::new(
+        move || Ok(Tools::new(Arc::clone(&service))),
+        Arc::new(LocalSessionManager::default()),
+        config,
+    )
+}
+
 /// The service as a router, ready for a listener or a test.
 pub fn router(service: Arc<Service>) -> Router {
     let most = service.settings.max_upload.saturating_add(FORM);
     let uploads = DefaultBodyLimit::max(usize::try_from(most).unwrap_or(usize::MAX));
     let (api, openapi) = api(uploads);
     let openapi = Arc::new(openapi.to_json().unwrap_or_default());
+    let tools = mcp(&service);
     api.merge(page::routes())
+        .route_service("/mcp", tools)
         .merge(storm::routes().layer(uploads))
         .route("/health", get(watch::health))
         .route("/ready", get(watch::ready))

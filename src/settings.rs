@@ -137,6 +137,7 @@ pub struct Layer {
     pub max_upload: Option<String>,
     pub login: Option<bool>,
     pub open_registration: Option<bool>,
+    pub roots: Option<Vec<PathBuf>>,
 }
 
 impl Layer {
@@ -172,7 +173,8 @@ impl Layer {
             keep_originals,
             max_upload,
             login,
-            open_registration
+            open_registration,
+            roots
         )
     }
 }
@@ -224,6 +226,8 @@ pub struct Settings {
     pub login: bool,
     /// Whether anybody may make an account.
     pub open_registration: bool,
+    /// Folders from which MCP clients may take files in.
+    pub roots: Vec<PathBuf>,
 }
 
 /// Most chunks one question may ask for.
@@ -330,6 +334,7 @@ impl Settings {
             hnsw_min_chunks: layer.hnsw_min_chunks.unwrap_or(HNSW_MIN_CHUNKS),
             login: login(layer.login, addr)?,
             open_registration: layer.open_registration.unwrap_or(false),
+            roots: layer.roots.unwrap_or_default(),
             addr,
             keep_originals: layer.keep_originals.unwrap_or(true),
             max_upload: match layer.max_upload {

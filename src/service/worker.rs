@@ -1,6 +1,7 @@
 //! Works off the uploads behind the answers: the same ingest pipeline, one batch after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::{Service, lock};
 use crate::document::{DocumentId, Tags};
 use crate::ingest::{self, Input, Parts, Plan, Summary};
 use crate::ledger::{Target, job_id};
+use crate::source::Selection;
 use crate::store::WriterLock;
 
 /// When to look again at jobs that could not be done, for want of the service or of a turn.
@@ -74,6 +76,77 @@ pub async fn work(service: Arc<Service>) {
     }
 }
 
+impl Service {
+    /// Takes in a file or folder of this machine, at once.
+    pub async fn ingest_path(
+        self: &Arc<Self>,
+        path: PathBuf,
+        collection: String,
+    ) -> anyhow::Result<Summary> {
+        let _turn = turn(self).await?;
+        let selection = Selection {
+            paths: vec![path],
+            include: Vec::new(),
+            exclude: Vec::new(),
+            gitignore: false,
+            follow: false,
+        };
+        let summary = self.ingest(collection, Input::Selection(selection), HashMap::new());
+        summary.await
+    }
+
+    /// Runs the pipeline on one collection; `jobs` are the documents and jobs of its paths.
+    async fn ingest(
+        self: &Arc<Self>,
+        collection: String,
+        input: Input,
+        jobs: HashMap<String, (DocumentId, String)>,
+    ) -> anyhow::Result<Summary> {
+        let observer = Batch {
+            service: Arc::clone(self),
+            collection: collection.clone(),
+            jobs,
+        };
+        let parts = Parts {
+            parsers: self.parsers.clone(),
+            models: self.models.clone(),
+            store: Arc::clone(&self.store),
+            observer: Arc::new(observer),
+            stop: self.stop.child_token(),
+        };
+        let concurrency = self.settings.concurrency;
+        let plan = Plan {
+            collection,
+            tags: Tags::new(),
+            concurrency: concurrency.unwrap_or_else(|| self.parsers.first.default_concurrency()),
+            checksum: false,
+            dry_run: false,
+            budget: *lock(&self.budget),
+        };
+        let ended = ingest::run(&parts, &plan, input).await;
+        lock(&self.busy).clear();
+        let summary = ended?;
+        self.charge(&summary);
+        self.metrics.ingested(&summary);
+        if let Some(reason) = &summary.service_error {
+            tracing::error!("the parse service ended the batch: {reason}");
+        }
+        Ok(summary)
+    }
+}
+
+/// Waits until no other squall writes.
+async fn turn(service: &Service) -> anyhow::Result<WriterLock> {
+    let dir = service.settings.data_dir.clone();
+    let patience = service.settings.lock_timeout;
+    tokio::task::spawn_blocking(move || {
+        WriterLock::acquire(&dir, patience, || {
+            tracing::warn!("another squall is writing, documents wait for it");
+        })
+    })
+    .await?
+}
+
 /// Works off what waits, collection by collection, and brings index files up to date where documents
 /// have gone; `refreshed` is the generation of each collection at which that was done.
 async fn batch(
@@ -88,16 +161,7 @@ async fn batch(
     if (waiting.is_empty() && stale.is_empty()) || service.stop.is_cancelled() {
         return Ok(());
     }
-    let _turn = {
-        let dir = service.settings.data_dir.clone();
-        let patience = service.settings.lock_timeout;
-        tokio::task::spawn_blocking(move || {
-            WriterLock::acquire(&dir, patience, || {
-                tracing::warn!("another squall is writing, uploads wait for it");
-            })
-        })
-        .await??
-    };
+    let _turn = turn(service).await?;
     for (collection, jobs) in waiting {
         // One collection that cannot take documents in keeps no other from it.
         if let Err(error) = take_in(service, collection, jobs).await {
@@ -138,37 +202,9 @@ async fn take_in(service: &Arc<Service>, collection: String, jobs: Jobs) -> anyh
         let job = job_id(first, id);
         (target.source.path.clone(), (id.clone(), job))
     };
-    let observer = Batch {
-        service: Arc::clone(service),
-        collection: collection.clone(),
-        jobs: jobs.iter().map(known).collect(),
-    };
-    let parts = Parts {
-        parsers: service.parsers.clone(),
-        models: service.models.clone(),
-        store: Arc::clone(&service.store),
-        observer: Arc::new(observer),
-        stop: service.stop.child_token(),
-    };
-    let plan = Plan {
-        collection,
-        tags: Tags::new(),
-        concurrency: service
-            .settings
-            .concurrency
-            .unwrap_or_else(|| service.parsers.first.default_concurrency()),
-        checksum: false,
-        dry_run: false,
-        budget: *lock(&service.budget),
-    };
-    let ended = ingest::run(&parts, &plan, Input::Jobs(jobs.clone())).await;
-    lock(&service.busy).clear();
-    let summary = ended?;
-    service.charge(&summary);
-    service.metrics.ingested(&summary);
-    if let Some(reason) = &summary.service_error {
-        tracing::error!("the parse service ended the batch: {reason}");
-    }
+    let places = jobs.iter().map(known).collect();
+    let input = Input::Jobs(jobs.clone());
+    service.ingest(collection, input, places).await?;
     let service = Arc::clone(service);
     tokio::task::spawn_blocking(move || forget_originals(&service, &jobs)).await?
 }

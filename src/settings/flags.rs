@@ -1,5 +1,7 @@
 //! The command line as a layer of settings.
 
+use std::path::PathBuf;
+
 use super::Layer;
 use crate::cli::{Command, Global, Locking, Parsing, Retrieval};
 
@@ -48,11 +50,21 @@ pub(super) fn flags(global: &Global, command: &Command) -> Layer {
             max_upload: args.max_upload.clone(),
             login: args.login.then_some(true),
             open_registration: args.open_registration.then_some(true),
+            roots: given(&args.roots),
             ..parsing(&args.parsing)
+        },
+        Command::Mcp(args) => Layer {
+            collection: args.collection.clone(),
+            roots: given(&args.roots),
+            ..Layer::default()
         },
         _ => Layer::default(),
     }
     .over(base)
+}
+
+fn given(paths: &[PathBuf]) -> Option<Vec<PathBuf>> {
+    (!paths.is_empty()).then(|| paths.to_vec())
 }
 
 fn locking(args: &Locking) -> Layer {

@@ -18,6 +18,7 @@ mod eval;
 mod faults;
 mod golden;
 mod ingest;
+mod mcp;
 mod mend;
 mod quality;
 mod query;

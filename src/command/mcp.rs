@@ -1,0 +1,36 @@
+//! `squall mcp`: the tools over stdin and stdout.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rmcp::ServiceExt as _;
+use rmcp::transport::stdio;
+use tokio_util::sync::CancellationToken;
+
+use super::block_on;
+use crate::app;
+use crate::error::Exit;
+use crate::ledger::Retry;
+use crate::mcp::Tools;
+use crate::present::Printer;
+use crate::service::Service;
+use crate::settings::Settings;
+
+pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    let store = app::store(settings)?;
+    store.refuse_lost_writes()?;
+    let service = Arc::new(Service::new(
+        settings.clone(),
+        app::parsers(settings, Retry::None, false)?,
+        app::models(settings)?,
+        store,
+        None,
+        printer.log_observer(),
+        CancellationToken::new(),
+    ));
+    block_on(async {
+        let running = Tools::new(service).serve(stdio()).await;
+        running.context("speaking MCP")?.waiting().await?;
+        Ok(Exit::Done)
+    })
+}
