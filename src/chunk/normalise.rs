@@ -30,14 +30,14 @@ pub fn normalise(text: &str) -> String {
         .replace("\r\n", "\n")
         .replace(['\r', '\u{C}', '\u{2028}', '\u{2029}'], "\n");
     let text: String = text.chars().filter(|&c| !is_noise(c)).collect();
-    let text = SOFT_HYPHENS.replace_all(&text, "");
+    // Dropping a character may have left a base and its mark side by side.
+    let text = nfc(&SOFT_HYPHENS.replace_all(&text, ""));
     let text = BLANKS.replace_all(&text, " ");
     let text = LEADERS.replace_all(&text, " … ");
     let text = RULES.replace_all(&text, "---");
     let text = LINE_EDGES.replace_all(&text, "\n");
     let text = HYPHENS.replace_all(&text, "$1$2");
     let text = BLANK_LINES.replace_all(&text, "\n\n");
-    // Dropping a character may have left a base and its mark side by side.
     nfc(text.trim())
 }
 
@@ -69,6 +69,7 @@ mod tests {
             normalise("was appro-\n ved by A-\n1234"),
             "was approved by A-\n1234"
         );
+        assert_eq!(normalise("a\u{AD}\u{301}-\na"), "áa");
         assert_eq!(
             normalise("main\u{AD}\ntenance co\u{AD}op"),
             "maintenance coop"

@@ -2,10 +2,15 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Service, lock};
 use crate::document::DocumentId;
+use crate::ledger::job_id;
 use crate::text::extension;
+
+/// After this long a file that did not become an upload is what a crash left behind.
+const ABANDONED: Duration = Duration::from_secs(2 * 3600);
 
 impl Service {
     pub(super) fn originals_folder(&self) -> PathBuf {
@@ -52,13 +57,14 @@ impl Service {
         if !file.starts_with(self.originals_folder()) {
             return Ok(());
         }
-        let job = crate::ledger::job_id(self.parsers.first.service(), document);
-        if let Some(job) = self.store.job(&job)?
-            && job.state.is_open()
-        {
+        let keep = self.settings.keep_originals;
+        let job = job_id(self.parsers.first.service(), document);
+        let job = self.store.job(&job)?;
+        // One that failed may be tried again.
+        if job.is_some_and(|job| job.state.is_open() || keep && job.state.is_failure()) {
             return Ok(());
         }
-        if self.settings.keep_originals {
+        if keep {
             for name in self.store.collection_names()? {
                 if self.store.contains(&name, document)? {
                     return Ok(());
@@ -69,9 +75,7 @@ impl Service {
         let _ = std::fs::remove_file(file);
         Ok(())
     }
-}
 
-impl Service {
     /// Removes what a crash left behind: uploads that never became a job, and originals of documents that
     /// are gone.
     pub(super) fn sweep_originals(&self) -> anyhow::Result<()> {
@@ -84,7 +88,11 @@ impl Service {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let stem = name.split('.').next().unwrap_or_default();
             if name.starts_with(".tmp") {
-                std::fs::remove_file(&path)?;
+                // One that is younger may still be growing.
+                let age = path.metadata()?.modified()?.elapsed();
+                if age.is_ok_and(|age| age > ABANDONED) {
+                    std::fs::remove_file(&path)?;
+                }
             } else if stem.len() == 64 {
                 self.forget_original(&DocumentId(stem.to_owned()), &path)?;
             }

@@ -236,8 +236,8 @@ pub(super) const UNMET: &str = "EXISTS (SELECT 1 FROM job_targets t JOIN jobs j 
             JOIN collections c ON c.id = s.collection_id
             WHERE c.name = t.collection AND s.path = t.path AND d.hash = j.hash)))";
 
-/// The job of these bytes is done, unless others wait for it too, and failures of what the paths held before are history; another
-/// service's pages of the same bytes, which are paid for, are still wanted.
+/// The job of these bytes is done, unless others wait for it too, and failures of what the paths held before
+/// are history; another service's pages of the same bytes, which are paid for, are still wanted.
 fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
     let job = job_id(&entry.service, &entry.document_id);
     tx.execute(
@@ -256,10 +256,6 @@ fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
             params![job, entry.collection, source.path],
         )?;
     }
-    tx.execute(
-        &format!("UPDATE jobs SET state = 'queued' WHERE id = ?1 AND {UNMET}"),
-        [&job],
-    )?;
     // Pages of a better reader end what the built-in parser began.
     tx.execute(
         "UPDATE jobs SET state = ?2, error = NULL, updated_at = ?3
@@ -278,6 +274,17 @@ fn settle_jobs(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<()> {
              AND job_id NOT IN (SELECT id FROM jobs WHERE hash = ?4 AND remote_id IS NOT NULL
                  AND state IN ('submitted', 'processing'))",
             params![entry.collection, source.path, job, entry.document_id.0],
+        )?;
+    }
+    for job in [
+        &job,
+        &job_id(crate::parse::local::SERVICE, &entry.document_id),
+    ] {
+        tx.execute(
+            &format!(
+                "UPDATE jobs SET state = 'queued' WHERE id = ?1 AND state = 'completed' AND {UNMET}"
+            ),
+            [job],
         )?;
     }
     Ok(())

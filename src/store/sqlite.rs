@@ -43,9 +43,10 @@ pub struct EmbeddedStore {
     pub(super) data_dir: PathBuf,
     /// Device and inode of the database when it was opened.
     identity: Option<(u64, u64)>,
-    connection: Mutex<Connection>,
-    /// None for a file nobody can write to.
+    /// None for a file nobody can write to. Before the connection that writes, which closes last and moves
+    /// the log into the database.
     pub(super) readers: Option<Readers>,
+    connection: Mutex<Connection>,
     pub(super) vector_files: Files<VectorFile>,
     pub(super) posting_files: Files<Postings>,
     pub(super) graph_files: Files<GraphFile>,
@@ -186,8 +187,8 @@ impl EmbeddedStore {
         Self {
             identity: identity(data_dir),
             data_dir: data_dir.to_path_buf(),
-            connection: Mutex::new(connection),
             readers,
+            connection: Mutex::new(connection),
             vector_files: Files::new(data_dir),
             posting_files: Files::new(data_dir),
             graph_files: Files::new(data_dir),

@@ -4,8 +4,9 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::documents::{minutes, refused};
+use crate::support::Home;
 use crate::support::service::Service;
-use crate::support::{Home, fixture};
 
 /// A home with users `ann` (admin), `bob` and `eve` (writers) and `rita` (reader).
 fn home() -> Home {
@@ -37,19 +38,6 @@ fn login(service: &mut Service, name: &str) -> Value {
 
 fn become_(service: &mut Service, token: &str) {
     service.headers = format!("authorization: Bearer {token}\r\n");
-}
-
-#[track_caller]
-fn refused((status, body): (u16, Value), expected: u16, code: &str) {
-    assert_eq!(
-        (status, &body["error_code"]),
-        (expected, &json!(code)),
-        "{body}"
-    );
-}
-
-fn minutes() -> Vec<u8> {
-    std::fs::read(fixture("documents/harbour-committee-minutes.pdf")).unwrap()
 }
 
 fn upload(service: &Service, collection: &str) -> (u16, Value) {

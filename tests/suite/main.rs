@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accepted;
 mod access;
 mod api;
 mod bad_input;
@@ -13,6 +14,7 @@ mod cage;
 mod corruption;
 mod crash;
 mod crowd;
+mod documents;
 mod escalate;
 mod eval;
 mod faults;
