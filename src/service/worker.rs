@@ -83,7 +83,7 @@ impl Service {
         path: PathBuf,
         collection: String,
     ) -> anyhow::Result<Summary> {
-        let _turn = turn(self).await?;
+        let _turn = turn(self, self.settings.lock_timeout).await?;
         let selection = Selection {
             paths: vec![path],
             include: Vec::new(),
@@ -135,10 +135,9 @@ impl Service {
     }
 }
 
-/// Waits until no other squall writes.
-async fn turn(service: &Service) -> anyhow::Result<WriterLock> {
+/// Waits until no other squall writes, but not for ever.
+async fn turn(service: &Service, patience: Duration) -> anyhow::Result<WriterLock> {
     let dir = service.settings.data_dir.clone();
-    let patience = service.settings.lock_timeout;
     tokio::task::spawn_blocking(move || {
         WriterLock::acquire(&dir, patience, || {
             tracing::warn!("another squall is writing, documents wait for it");
@@ -161,7 +160,14 @@ async fn batch(
     if (waiting.is_empty() && stale.is_empty()) || service.stop.is_cancelled() {
         return Ok(());
     }
-    let _turn = turn(service).await?;
+    let _turn = match waiting.is_empty() {
+        false => turn(service, service.settings.lock_timeout).await?,
+        // Who writes now brings the index files up to date, too.
+        true => match turn(service, Duration::ZERO).await {
+            Ok(turn) => turn,
+            Err(_) => return Ok(()),
+        },
+    };
     for (collection, jobs) in waiting {
         // One collection that cannot take documents in keeps no other from it.
         if let Err(error) = take_in(service, collection, jobs).await {
@@ -226,8 +232,7 @@ fn open_uploads(service: &Service) -> anyhow::Result<BTreeMap<String, Jobs>> {
         }
         let id = &row.job.document_id;
         if row.targets.is_empty() {
-            // Nobody waits for it: its target went to other bytes, or a crash came before it.
-            service.store.forget_targets(&row.job.id, "")?;
+            forget_if_unwanted(service, &row.job.id)?;
         }
         let mut is_met = !row.targets.is_empty();
         for target in row.targets {
@@ -250,6 +255,19 @@ fn open_uploads(service: &Service) -> anyhow::Result<BTreeMap<String, Jobs>> {
         }
     }
     Ok(jobs)
+}
+
+/// Drops an open job nobody waits for: its target went to other bytes, or a crash came before it.
+fn forget_if_unwanted(service: &Service, job: &str) -> anyhow::Result<()> {
+    // An upload may be about to say what it wants.
+    let _turn = lock(&service.intake);
+    if let Some(row) = service.store.job_row(job)?
+        && row.job.state.is_open()
+        && row.targets.is_empty()
+    {
+        service.store.forget_targets(job, "")?;
+    }
+    Ok(())
 }
 
 /// Removes originals that are not kept once their job has ended, one way or the other.
