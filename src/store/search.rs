@@ -168,10 +168,14 @@ impl EmbeddedStore {
         for &chunk in chunks {
             let mut rows = statement.query([chunk])?;
             if let Some(row) = rows.next()? {
-                let hit = hit(row)?;
-                let page = || format!("page {} of {}", hit.page_number, hit.document);
+                // Before the text is read: damaged bytes may not be text at all.
+                let page = || {
+                    let (number, path) = (row.get::<_, u32>(1), row.get::<_, String>(5));
+                    let path = path.unwrap_or_else(|_| "a document".into());
+                    format!("page {} of {path}", number.unwrap_or(0))
+                };
                 sums::check(row, 7, page)?;
-                hits.push((chunk, hit));
+                hits.push((chunk, hit(row)?));
             }
         }
         Ok(hits)
