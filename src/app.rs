@@ -131,6 +131,17 @@ pub fn store_to_read(settings: &Settings) -> anyhow::Result<Arc<EmbeddedStore>> 
     Ok(store)
 }
 
+/// Refuses folders for MCP clients that are none.
+///
+/// # Errors
+/// A usage error that names the first.
+pub fn check_roots(settings: &Settings) -> anyhow::Result<()> {
+    match settings.roots.iter().find(|root| !root.is_dir()) {
+        Some(root) => Err(usage!("--root {} is no folder", root.display()).into()),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a data directory without a store.
 ///
 /// # Errors

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use rmcp::ServiceExt as _;
 use rmcp::transport::stdio;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +14,10 @@ use crate::mcp::Tools;
 use crate::present::Printer;
 use crate::service::Service;
 use crate::settings::Settings;
+use crate::usage;
 
 pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    app::check_roots(settings)?;
     let store = app::store(settings)?;
     store.refuse_lost_writes()?;
     let service = Arc::new(Service::new(
@@ -29,8 +30,13 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
         CancellationToken::new(),
     ));
     block_on(async {
-        let running = Tools::new(service).serve(stdio()).await;
-        running.context("speaking MCP")?.waiting().await?;
+        let running = Tools::new(service).serve(stdio()).await.map_err(|error| {
+            usage!(
+                "nobody spoke the Model Context Protocol on stdin ({error}); this command is started by its \
+                 clients, see \"language models\" in the README"
+            )
+        })?;
+        running.waiting().await?;
         Ok(Exit::Done)
     })
 }

@@ -21,6 +21,7 @@ use crate::store::Store as _;
 const DRAIN: Duration = Duration::from_secs(30);
 
 pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+    app::check_roots(settings)?;
     let parsers = app::parsers(settings, Retry::None, false)?;
     let models = app::models(settings)?;
     let store = app::store(settings)?;

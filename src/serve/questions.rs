@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 
 use super::access::collection;
 use super::reply::{Done, Failure, Json, Refusal, Reply, blocking};
-use super::simple::answered;
 use crate::accounts::Who;
 use crate::document::Answer;
 use crate::service::{Found, Question, Service};
@@ -64,14 +63,7 @@ pub async fn search(
     Json(mut question): Json<Question>,
 ) -> Reply<Json<Done<Found>>> {
     question.collection = Some(collection(&service, &who, question.collection.as_deref())?);
-    let found = blocking(move || {
-        let _active = service.metrics.begin();
-        let start = std::time::Instant::now();
-        let found = service.search(&question)?;
-        let stages = found.timings_ms.iter().map(|(stage, ms)| (*stage, *ms));
-        service.metrics.answered(start.elapsed(), stages);
-        Ok(found)
-    });
+    let found = blocking(move || service.search(&question));
     Ok(Done::new("ok", found.await?))
 }
 
@@ -90,7 +82,7 @@ pub async fn query(
         question.check()?;
         return Ok(stream_answer(service, question));
     }
-    let answer = blocking(move || answered(&service, &question)).await?;
+    let answer = blocking(move || service.answer(&question, &mut |_| ())).await?;
     Ok(Done::new("ok", answer).into_response())
 }
 
@@ -98,19 +90,13 @@ pub async fn query(
 fn stream_answer(service: Arc<Service>, question: Question) -> Response {
     let (send, receive) = mpsc::channel::<(&'static str, Value)>(4);
     tokio::task::spawn_blocking(move || {
-        let _active = service.metrics.begin();
-        let start = std::time::Instant::now();
         let tell = |kind: &'static str, value: Value| {
             // Who has gone away needs no answer.
             let _ = send.blocking_send((kind, value));
         };
         let answer = service.answer(&question, &mut |hits| tell("hits", json!(hits)));
         match answer {
-            Ok(answer) => {
-                let stages = answer.timings_ms.iter().map(|(stage, ms)| (*stage, *ms));
-                service.metrics.answered(start.elapsed(), stages);
-                tell("answer", json!(answer));
-            }
+            Ok(answer) => tell("answer", json!(answer)),
             Err(error) => {
                 let refusal = Refusal::from(error);
                 tell(

@@ -1,7 +1,6 @@
 //! The simple routes: a file in, how its job stands, a question.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::State;
 use axum::extract::multipart::{Multipart, MultipartRejection};
@@ -39,21 +38,11 @@ pub async fn query(
 ) -> Reply<Json<Versioned<Answer>>> {
     let collection = collection(&service, &who, None)?;
     let question = Question::new(asked.query, asked.top_k, collection);
-    let inner = blocking(move || answered(&service, &question)).await?;
+    let inner = blocking(move || service.answer(&question, &mut |_| ())).await?;
     Ok(Json(Versioned {
         schema: SCHEMA,
         inner,
     }))
-}
-
-/// An answer, measured.
-pub fn answered(service: &Service, question: &Question) -> anyhow::Result<Answer> {
-    let _active = service.metrics.begin();
-    let start = Instant::now();
-    let answer = service.answer(question, &mut |_| ())?;
-    let stages = answer.timings_ms.iter().map(|(stage, ms)| (*stage, *ms));
-    service.metrics.answered(start.elapsed(), stages);
-    Ok(answer)
 }
 
 /// Takes a file and answers at once; the work goes on behind.

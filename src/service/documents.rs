@@ -22,6 +22,17 @@ pub struct Verdicts {
     pub failed: u64,
 }
 
+impl Verdicts {
+    /// Takes the others out of `ok`, which counts all pages at first.
+    fn of_all(self) -> Self {
+        let others = self.blank + self.empty + self.garbled + self.failed;
+        Self {
+            ok: self.ok.saturating_sub(others),
+            ..self
+        }
+    }
+}
+
 /// A document, stored or on its way.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Document {
@@ -172,15 +183,15 @@ impl Service {
         let count = |of: fn(&crate::store::DocumentRow) -> u32| {
             row.as_ref().map_or(0, |row| u64::from(of(row)))
         };
-        let bad = Verdicts {
-            ok: 0,
+        let pages = count(|row| row.pages);
+        let verdicts = Verdicts {
+            ok: pages,
             blank: count(|row| row.blank_pages),
             empty: count(|row| row.empty_pages),
             garbled: count(|row| row.garbled_pages),
             failed: count(|row| row.failed_pages),
-        };
-        let pages = count(|row| row.pages);
-        let others = bad.blank + bad.empty + bad.garbled + bad.failed;
+        }
+        .of_all();
         Document {
             document_id: listed.document_id.0,
             collection: collection.to_owned(),
@@ -188,10 +199,7 @@ impl Service {
             kind: extension(&path),
             size: listed.size,
             pages,
-            verdicts: Verdicts {
-                ok: pages.saturating_sub(others),
-                ..bad
-            },
+            verdicts,
             chunks: count(|row| row.chunks),
             title: row.as_ref().and_then(|row| row.title.clone()),
             tags: row.as_ref().map_or_else(Tags::new, |row| row.tags.clone()),
@@ -388,14 +396,14 @@ impl Service {
         let row = rows.into_iter().find(|row| row.collection == collection);
         let count = |of: fn(&crate::store::CollectionRow) -> u64| row.as_ref().map_or(0, of);
         let pages = count(|row| row.pages);
-        let bad = Verdicts {
-            ok: 0,
+        let verdicts = Verdicts {
+            ok: pages,
             blank: count(|row| row.blank_pages),
             empty: count(|row| row.empty_pages),
             garbled: count(|row| row.garbled_pages),
             failed: count(|row| row.failed_pages),
-        };
-        let others = bad.blank + bad.empty + bad.garbled + bad.failed;
+        }
+        .of_all();
         let history = self.store.history(collection)?;
         let day = |day: crate::store::Day| Day {
             date: day.date,
@@ -407,10 +415,7 @@ impl Service {
             pages,
             chunks: count(|row| row.chunks),
             bytes: count(|row| row.bytes),
-            verdicts: Verdicts {
-                ok: pages.saturating_sub(others),
-                ..bad
-            },
+            verdicts,
             types: history.kinds,
             jobs: history.jobs,
             by_day: history.days.into_iter().rev().map(day).collect(),

@@ -1,6 +1,7 @@
 //! Questions to a server's collections.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -87,17 +88,20 @@ impl Question {
 impl Service {
     /// The best passages for a question; none where the collection is not there yet.
     pub fn search(&self, question: &Question) -> anyhow::Result<Found> {
-        let found = self.with(question, |asker, text| {
-            let retrieved = asker.search.run(text, asker.top_k)?;
-            Ok(Found {
-                hits: retrieved.hits,
-                timings_ms: retrieved.timings_ms,
-            })
-        })?;
-        Ok(found.unwrap_or_else(|| Found {
-            hits: Vec::new(),
-            timings_ms: BTreeMap::new(),
-        }))
+        let look = || {
+            let found = self.with(question, |asker, text| {
+                let retrieved = asker.search.run(text, asker.top_k)?;
+                Ok(Found {
+                    hits: retrieved.hits,
+                    timings_ms: retrieved.timings_ms,
+                })
+            })?;
+            Ok(found.unwrap_or_else(|| Found {
+                hits: Vec::new(),
+                timings_ms: BTreeMap::new(),
+            }))
+        };
+        self.measured(look, |found| &found.timings_ms)
     }
 
     /// The answer to a question; `hits` hears of the passages it is looked for in before it is there.
@@ -106,8 +110,25 @@ impl Service {
         question: &Question,
         hits: &mut dyn FnMut(&[Hit]),
     ) -> anyhow::Result<Answer> {
-        let answer = self.with(question, |asker, text| asker.ask_aloud(text, hits))?;
-        Ok(answer.unwrap_or_else(|| Answer::none(&question.query)))
+        let look = || {
+            let answer = self.with(question, |asker, text| asker.ask_aloud(text, hits))?;
+            Ok(answer.unwrap_or_else(|| Answer::none(&question.query)))
+        };
+        self.measured(look, |answer| &answer.timings_ms)
+    }
+
+    /// Counts a question and how long it took, stage by stage.
+    fn measured<T>(
+        &self,
+        look: impl FnOnce() -> anyhow::Result<T>,
+        stages: fn(&T) -> &BTreeMap<&'static str, f64>,
+    ) -> anyhow::Result<T> {
+        let _active = self.metrics.begin();
+        let start = Instant::now();
+        let found = look()?;
+        let stages = stages(&found).iter().map(|(stage, ms)| (*stage, *ms));
+        self.metrics.answered(start.elapsed(), stages);
+        Ok(found)
     }
 
     /// `None` where the collection is not there: it is made with the first document.

@@ -227,7 +227,8 @@ fn lost_answers_in_a_row_stop_the_uploads_but_not_the_polls() {
         summary["indexed"], 1,
         "what was paid for is collected: {summary}"
     );
-    assert!(server.uploads() <= 5, "{} uploads", server.uploads());
+    // At most two are lost before the one that is taken, three after it, and one is on its way by then.
+    assert!(server.uploads() <= 7, "{} uploads", server.uploads());
     let failed = summary["failed"].as_array().unwrap().len() as u64;
     assert_eq!(
         summary["parked"].as_u64().unwrap() + failed,

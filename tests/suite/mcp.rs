@@ -103,12 +103,23 @@ fn a_model_takes_in_asks_and_reads_over_stdio() {
 }
 
 #[test]
+fn what_is_no_client_or_no_folder_is_told() {
+    let home = Home::new();
+    let ran = home.run_with(&["mcp"], b"hello?\n").expect(2);
+    assert!(ran.stderr.contains("README"), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+    let ran = home.run(&["mcp", "--root", "nowhere"]).expect(2);
+    assert!(ran.stderr.contains("--root nowhere"), "{}", ran.stderr);
+}
+
+#[test]
 fn over_http_it_is_bound_as_the_rest() {
     let home = Home::new();
     home.run_with(&["user", "add", "ann"], b"ann has a password\n")
         .expect(0);
     let reader = home.run(&["token", "create", "r", "--role", "reader"]);
     let reader = reader.expect(0).stdout.trim().to_owned();
+    home.copy("documents/onboarding.md");
     let mut service = Service::start(&home, &["--login", "--root", "docs"]);
     let ask = |service: &Service, body: &str| {
         let headers = format!(
