@@ -1,12 +1,13 @@
 //! The command line as clap sees it: types and help texts, no behaviour.
 
-use std::net::SocketAddr;
+mod serve;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::accounts::Role;
+pub use self::serve::{Logging, Mcp, Serve, TokenCommand, UserCommand};
 use crate::ledger::Retry;
 use crate::settings::{DeviceChoice, IndexChoice, Mode, ParserChoice, StormApi};
 
@@ -318,81 +319,6 @@ pub struct Remove {
     /// Say what would be dropped, and drop nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Serve {
-    /// Address to listen on [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub addr: Option<SocketAddr>,
-    /// Keep the bytes of uploads, for download and parsing anew [default: true]
-    #[arg(long, value_name = "BOOL")]
-    pub keep_originals: Option<bool>,
-    /// Largest upload, such as 50MB [default: 200MB]
-    #[arg(long, value_name = "SIZE")]
-    pub max_upload: Option<String>,
-    /// Ask for a login on a loopback address too; on every other there always is one
-    #[arg(long)]
-    pub login: bool,
-    /// Let anybody make an account, as a reader
-    #[arg(long)]
-    pub open_registration: bool,
-    /// Allow MCP clients with the role to take in files below DIR; may be repeated
-    #[arg(long = "root", value_name = "DIR")]
-    pub roots: Vec<PathBuf>,
-    /// Collection to take documents into and answer from [default: default]
-    #[arg(short, long, value_name = "NAME")]
-    pub collection: Option<String>,
-    #[command(flatten)]
-    pub parsing: Parsing,
-}
-
-#[derive(Debug, Args)]
-pub struct Mcp {
-    /// Collection to answer from and take documents into [default: default]
-    #[arg(short, long, value_name = "NAME")]
-    pub collection: Option<String>,
-    /// Allow the model to take in files below DIR; may be repeated
-    #[arg(long = "root", value_name = "DIR")]
-    pub roots: Vec<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum UserCommand {
-    /// Make a user; the password is asked for, or read from stdin
-    Add {
-        /// Name to log in with
-        username: String,
-        /// What the user may do
-        #[arg(long, default_value = "writer")]
-        role: Role,
-    },
-    /// List the users
-    List,
-    /// Remove a user and end the sessions
-    Remove {
-        /// Name to log in with
-        username: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum TokenCommand {
-    /// Make a token and print it, once
-    Create {
-        /// What to call it
-        name: String,
-        /// What it may be used for
-        #[arg(long, default_value = "writer")]
-        role: Role,
-    },
-    /// List the tokens, without their secrets
-    List,
-    /// End a token
-    Revoke {
-        /// What it is called
-        name: String,
-    },
 }
 
 /// For commands that wait for their turn and parse nothing.

@@ -21,6 +21,7 @@ mod verify;
 
 use crate::cli::{Cli, Command};
 use crate::error::Exit;
+use crate::logs;
 use crate::parse::local::worker;
 use crate::present::Printer;
 use crate::settings::Settings;
@@ -29,6 +30,9 @@ use crate::store::EmbeddedStore;
 /// Runs the command line and says how the process should exit.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let printer = Printer::new(&cli.global);
+    if !matches!(cli.command, Command::Serve(_)) {
+        logs::start(cli.global.verbose, cli.global.quiet);
+    }
     match cli.command {
         Command::Completions { shell } => return completions::run(shell, &printer),
         Command::Man => return man::run(&printer),
@@ -49,8 +53,8 @@ fn with(cli: Cli, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit
         Command::Query(args) => query::run(args, settings, printer),
         Command::Status(args) => status::run(args, settings, printer),
         Command::Remove(args) => remove::run(args, settings, printer),
-        Command::Mcp(_) => mcp::run(settings, printer),
-        Command::Serve(_) => serve::run(settings, printer),
+        Command::Mcp(_) => mcp::run(settings),
+        Command::Serve(_) => serve::run(&cli, settings.clone(), printer),
         Command::User(command) => user::run(command, settings, printer),
         Command::Token(command) => user::token(command, settings, printer),
         Command::Optimize(args) => optimize::run(args, settings, printer),

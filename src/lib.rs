@@ -22,6 +22,7 @@ pub mod error;
 pub mod eval;
 pub mod ingest;
 pub mod ledger;
+pub mod logs;
 pub mod mcp;
 pub mod parse;
 pub mod present;

@@ -167,7 +167,7 @@ impl Tools {
             Ok(place) => place,
             Err(error) => return reply::<()>(Err(error)),
         };
-        let path = match allowed(&self.service.settings.roots, &asked.path) {
+        let path = match allowed(&self.service.settings().roots, &asked.path) {
             Ok(path) => path,
             Err(error) => return reply::<()>(Err(error.into())),
         };
@@ -205,7 +205,7 @@ impl Tools {
         );
         let name = self.service.collection_name(name.as_deref())?;
         let may = who.is_some_and(|who| {
-            who.role >= least && who.may_use(&name, &self.service.settings.collection)
+            who.role >= least && who.may_use(&name, &self.service.settings().collection)
         });
         match may {
             true => Ok(name),

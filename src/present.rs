@@ -13,6 +13,7 @@ use crate::cli::Global;
 use crate::document::{Answer, SCHEMA};
 use crate::eval::Evaluation;
 use crate::ingest::{Event, Observer, Summary};
+use crate::logs::Logged;
 use crate::progress::{Bars, Counter, Lines};
 use crate::reembed::Reembedded;
 use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Refreshed, Repaired, Transferred};
@@ -201,12 +202,17 @@ impl Printer {
         Counter::new(what, !self.quiet && std::io::stderr().is_terminal())
     }
 
-    /// Who hears of a server's events: plain lines, as bars would never end.
+    /// Who hears of events where bars would be in the way.
     pub fn log_observer(&self) -> Arc<dyn Observer> {
         match self.quiet {
             true => self.told(None),
             false => self.told(Some(Box::new(Lines))),
         }
+    }
+
+    /// Who hears of a server's events: the log, as bars would never end.
+    pub fn server_observer(&self) -> Arc<dyn Observer> {
+        self.told(Some(Box::new(Logged)))
     }
 
     fn told(&self, progress: Option<Box<dyn Observer>>) -> Arc<dyn Observer> {

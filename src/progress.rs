@@ -142,6 +142,7 @@ impl Observer for Bars {
                 self.say(&format!("not read anew by the service: {path}: {reason}"));
             }
             Event::Pruned { path } => self.say(&format!("pruned: {path}")),
+            Event::Took { .. } => {}
         }
     }
 
@@ -194,7 +195,8 @@ impl Observer for Lines {
     fn finish(&self) {}
 }
 
-fn line(event: &Event) -> Option<String> {
+/// An event in words, where it is news.
+pub fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Submitted {
             path, remote_id, ..

@@ -13,6 +13,7 @@ mod questions;
 mod reply;
 mod simple;
 mod storm;
+mod users;
 mod watch;
 
 use std::sync::Arc;
@@ -73,9 +74,10 @@ fn api(uploads: DefaultBodyLimit) -> (Router<Arc<Service>>, utoipa::openapi::Ope
         .routes(routes!(auth::register))
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
-        .routes(routes!(auth::me))
-        .routes(routes!(auth::profile))
-        .routes(routes!(auth::user))
+        .routes(routes!(users::list))
+        .routes(routes!(users::me))
+        .routes(routes!(users::profile))
+        .routes(routes!(users::user, users::change, users::remove))
         .split_for_parts()
 }
 
@@ -97,7 +99,7 @@ fn mcp(service: &Arc<Service>) -> StreamableHttpService<Tools, LocalSessionManag
 
 /// The service as a router, ready for a listener or a test.
 pub fn router(service: Arc<Service>) -> Router {
-    let most = service.settings.max_upload.saturating_add(FORM);
+    let most = service.settings().max_upload.saturating_add(FORM);
     let uploads = DefaultBodyLimit::max(usize::try_from(most).unwrap_or(usize::MAX));
     let (api, openapi) = api(uploads);
     let openapi = Arc::new(openapi.to_json().unwrap_or_default());

@@ -4,6 +4,8 @@
 mod documents;
 mod events;
 mod jobs;
+mod limit;
+mod live;
 mod metrics;
 mod originals;
 mod parses;
@@ -26,6 +28,7 @@ pub use questions::{Found, Question};
 pub use uploads::{Accepted, Upload};
 pub use worker::work;
 
+use self::live::Live;
 use crate::accounts::{Accounts, Lockout};
 use crate::embed::Models;
 use crate::ingest::{Budget, Observer, Parsers};
@@ -40,8 +43,7 @@ pub const MAX_PAGE_SIZE: u64 = 200;
 
 /// What every request and the worker share.
 pub struct Service {
-    pub settings: Settings,
-    pub parsers: Parsers,
+    live: Live,
     pub models: Models,
     pub store: Arc<dyn Store>,
     pub events: Arc<Events>,
@@ -76,14 +78,9 @@ impl Service {
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
     ) -> Self {
-        let budget = Mutex::new(Budget {
-            pages: settings.max_pages,
-            bytes: settings.max_bytes,
-        });
         Self {
-            budget,
-            settings,
-            parsers,
+            budget: Mutex::new(Budget::of(&settings)),
+            live: Live::new(settings, parsers),
             models,
             store,
             observer,
@@ -107,7 +104,7 @@ impl Service {
     pub fn collection_name(&self, name: Option<&str>) -> anyhow::Result<String> {
         match name {
             Some(name) if !name.is_empty() => crate::settings::named(name.to_owned()),
-            _ => Ok(self.settings.collection.clone()),
+            _ => Ok(self.settings().collection.clone()),
         }
     }
 
@@ -121,11 +118,11 @@ impl Service {
     /// # Errors
     /// When the store cannot be read, or the model of the server's collection is not at hand.
     pub fn unready(&self) -> anyhow::Result<Option<String>> {
-        if let Some(collection) = self.store.collection(&self.settings.collection)? {
+        if let Some(collection) = self.store.collection(&self.settings().collection)? {
             let model = crate::ingest::model_of(&self.models, &collection)?;
             model.embed(&["ready"], crate::embed::Role::Query)?;
         }
-        let disk = rustix::fs::statvfs(&self.settings.data_dir)?;
+        let disk = rustix::fs::statvfs(&self.settings().data_dir)?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         Ok((free < LEAST_FREE).then(|| format!("the disk has {free} bytes left")))
     }

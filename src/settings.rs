@@ -1,5 +1,6 @@
 //! Settings: flag > environment > file > default, merged by one pure function and validated.
 
+mod choices;
 mod env;
 mod flags;
 #[cfg(test)]
@@ -12,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+pub use self::choices::{
+    DeviceChoice, IndexChoice, LogFormat, LogLevel, Mode, ParserChoice, StormApi,
+};
 use self::env::{environment, first, token};
 use self::flags::flags;
 use self::values::{base_url, duration, size, within};
@@ -22,70 +25,6 @@ pub use self::values::{between, named, parse_day, parse_pages, parse_tag};
 use crate::cli::{Command, Global};
 use crate::error::Error;
 use crate::usage;
-
-/// Who turns files into pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum ParserChoice {
-    /// The remote Storm Parse service
-    Storm,
-    /// Built in, nothing leaves the machine
-    Local,
-    /// Built in; what it cannot read well goes to Storm, but only with --escalate
-    Auto,
-}
-
-/// Generation of the Storm API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum StormApi {
-    V1,
-    V2,
-    /// Ask the service
-    Auto,
-}
-
-/// How semantic search looks for neighbours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum IndexChoice {
-    /// Exact for one question; the graph in `serve` when the collection is large
-    Auto,
-    /// Scan every vector
-    Exact,
-    /// Search the HNSW graph
-    Hnsw,
-}
-
-/// Where the encoder runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceChoice {
-    /// A graphics processor if squall was built for one and finds it, but for single questions
-    #[default]
-    Auto,
-    /// This machine's processor
-    Cpu,
-    /// NVIDIA
-    Cuda,
-    /// Apple
-    Metal,
-}
-
-/// Which arms of retrieval look.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum, utoipa::ToSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// By words alone; no model is loaded
-    Lexical,
-    /// By meaning alone
-    Semantic,
-    /// Both, fused
-    #[default]
-    Hybrid,
-}
 
 /// A secret: never printed, not even by `{:?}`.
 #[derive(Clone, PartialEq, Eq)]
@@ -140,6 +79,12 @@ pub struct Layer {
     pub login: Option<bool>,
     pub open_registration: Option<bool>,
     pub roots: Option<Vec<PathBuf>>,
+    pub rate_limit: Option<u32>,
+    pub log_dir: Option<PathBuf>,
+    pub log_format: Option<LogFormat>,
+    pub log_level: Option<LogLevel>,
+    pub log_size: Option<String>,
+    pub slow_query: Option<String>,
 }
 
 impl Layer {
@@ -176,7 +121,13 @@ impl Layer {
             max_upload,
             login,
             open_registration,
-            roots
+            roots,
+            rate_limit,
+            log_dir,
+            log_format,
+            log_level,
+            log_size,
+            slow_query
         )
     }
 }
@@ -230,6 +181,16 @@ pub struct Settings {
     pub open_registration: bool,
     /// Folders from which MCP clients may take files in.
     pub roots: Vec<PathBuf>,
+    /// Requests a second of one user or address; 0 is no limit.
+    pub rate_limit: u32,
+    /// Where a server keeps log files, if it does.
+    pub log_dir: Option<PathBuf>,
+    pub log_format: LogFormat,
+    pub log_level: LogLevel,
+    /// Bytes from which a log file is full.
+    pub log_size: u64,
+    /// Questions that take longer are logged.
+    pub slow_query: Duration,
 }
 
 /// Most chunks one question may ask for.
@@ -240,6 +201,9 @@ const HNSW_MIN_CHUNKS: usize = 100_000;
 
 /// Bytes.
 const MAX_UPLOAD: u64 = 200_000_000;
+const LOG_SIZE: u64 = 50_000_000;
+/// Requests a second of one user; people and scripts that wait for their answers stay far below.
+const RATE_LIMIT: u32 = 100;
 /// A quarter of a small laptop's memory; PDFs of thousands of pages take a tenth of it.
 const PARSER_MEMORY: u64 = 2_000_000_000;
 /// Less than this and the parser process cannot even start.
@@ -300,6 +264,7 @@ impl Settings {
             .addr
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
         let cache_dir = first(env, &["SQUALL_CACHE_DIR"]).map(PathBuf::from);
+        let login = login(layer.login, addr)?;
         Ok(Self {
             cache_dir: cache_dir
                 .or(default_dirs.cache)
@@ -334,7 +299,7 @@ impl Settings {
             mode: layer.mode.unwrap_or_default(),
             min_confidence: confidence(layer.min_confidence)?,
             hnsw_min_chunks: layer.hnsw_min_chunks.unwrap_or(HNSW_MIN_CHUNKS),
-            login: login(layer.login, addr)?,
+            login,
             open_registration: layer.open_registration.unwrap_or(false),
             roots: layer.roots.unwrap_or_default(),
             addr,
@@ -343,7 +308,29 @@ impl Settings {
                 Some(text) => size("max_upload", &text)?,
                 None => MAX_UPLOAD,
             },
+            rate_limit: layer
+                .rate_limit
+                .unwrap_or(if login { RATE_LIMIT } else { 0 }),
+            log_dir: layer.log_dir,
+            log_format: layer.log_format.unwrap_or_default(),
+            log_level: layer.log_level.unwrap_or_default(),
+            log_size: match layer.log_size {
+                Some(text) => size("log_size", &text)?,
+                None => LOG_SIZE,
+            },
+            slow_query: duration("slow_query", layer.slow_query)?.unwrap_or(Duration::from_secs(1)),
         })
+    }
+
+    /// The same for a server whose socket somebody else has opened: where others can reach it, it asks
+    /// for a login.
+    pub fn listening_on(self, addr: SocketAddr) -> Self {
+        let login = self.login || !addr.ip().is_loopback();
+        Self {
+            addr,
+            login,
+            ..self
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Accounts, Role, named, passwords, secret};
+use crate::error::Error;
 use crate::ledger::timestamp;
 use crate::usage;
 
@@ -76,6 +77,18 @@ impl Accounts {
     /// Forgets a user and the sessions; whether there was one.
     pub fn remove_user(&self, username: &str) -> anyhow::Result<bool> {
         self.delete("users", "username", username)
+    }
+
+    /// Changes what a user may do, from the next request on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such user.
+    pub fn change_role(&self, username: &str, role: Role) -> anyhow::Result<()> {
+        let sql = "UPDATE users SET role = ?2 WHERE username = ?1";
+        match self.db().execute(sql, params![username, role.as_str()])? {
+            0 => Err(Error::NotFound(format!("there is no user '{username}'")).into()),
+            _ => Ok(()),
+        }
     }
 
     /// Changes what a user may change of the own profile. A new password ends all sessions.

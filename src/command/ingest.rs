@@ -39,7 +39,7 @@ pub fn run(args: cli::Ingest, settings: &Settings, printer: &Printer) -> anyhow:
             .unwrap_or_else(|| parsers.first.default_concurrency()),
         checksum: args.checksum,
         dry_run: args.dry_run,
-        budget: budget(settings),
+        budget: Budget::of(settings),
     };
     let parts = Parts {
         parsers,
@@ -76,14 +76,6 @@ pub fn finish(summary: Summary, printer: &Printer) -> anyhow::Result<Exit> {
         Some(Error::Interrupted) => Ok(Exit::Interrupted),
         Some(error) => Err(error.into()),
         None => Ok(exit),
-    }
-}
-
-/// What a run may send away.
-pub fn budget(settings: &Settings) -> Budget {
-    Budget {
-        pages: settings.max_pages,
-        bytes: settings.max_bytes,
     }
 }
 

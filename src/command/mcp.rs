@@ -10,13 +10,13 @@ use super::block_on;
 use crate::app;
 use crate::error::Exit;
 use crate::ledger::Retry;
+use crate::logs::Logged;
 use crate::mcp::Tools;
-use crate::present::Printer;
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::usage;
 
-pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
+pub fn run(settings: &Settings) -> anyhow::Result<Exit> {
     app::check_roots(settings)?;
     let store = app::store(settings)?;
     store.refuse_lost_writes()?;
@@ -26,7 +26,8 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
         app::models(settings)?,
         store,
         None,
-        printer.log_observer(),
+        // Stdout is for the protocol alone.
+        Arc::new(Logged),
         CancellationToken::new(),
     ));
     block_on(async {

@@ -10,7 +10,7 @@ use crate::app;
 use crate::cli;
 use crate::document::{DocumentId, Tags};
 use crate::error::{Error, Exit};
-use crate::ingest::{self, Input, Parts, Plan};
+use crate::ingest::{self, Budget, Input, Parts, Plan};
 use crate::ledger::{JobState, Retry, Target};
 use crate::present::{Printer, Report, StatusReport};
 use crate::settings::{ParserChoice, Settings};
@@ -145,7 +145,7 @@ fn collect(
             concurrency: jobs.len().clamp(1, 64),
             checksum: false,
             dry_run: false,
-            budget: ingest_command::budget(&settings),
+            budget: Budget::of(&settings),
         };
         let summary = block_on(async {
             interrupt::watch(

@@ -15,6 +15,12 @@ pub fn run(command: UserCommand, settings: &Settings, printer: &Printer) -> anyh
             let user = accounts.create_user(&username, &password()?, role)?;
             Report::Users { users: vec![user] }
         }
+        UserCommand::Role { username, role } => {
+            accounts.change_role(&username, role)?;
+            Report::Users {
+                users: accounts.users()?,
+            }
+        }
         UserCommand::List => Report::Users {
             users: accounts.users()?,
         },

@@ -93,6 +93,12 @@ pub enum Event {
     },
     /// Its file is gone and so is the document.
     Pruned { path: String },
+    /// A stage of it is done: `parse` (at a service, with the wait there), `embed` or `store`.
+    Took {
+        path: String,
+        stage: &'static str,
+        seconds: f64,
+    },
 }
 
 impl Event {
@@ -107,6 +113,7 @@ impl Event {
                 | Event::Embedding { .. }
                 | Event::Parsing { .. }
                 | Event::Parsed { .. }
+                | Event::Took { .. }
         )
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -157,7 +158,7 @@ impl Indexer {
         for page in &mut parsed.pages {
             tidy(page);
         }
-        let path = &fresh.source.path;
+        let (path, start) = (&fresh.source.path, Instant::now());
         let stop = &self.run.parts.stop;
         let chunks = index_pages(embedder, &parsed.pages, stop, &mut |done, total| {
             self.run.tally.embedding(path, done, total);
@@ -165,6 +166,7 @@ impl Indexer {
         let Some(chunks) = chunks else {
             return Ok(None);
         };
+        self.run.tally.took(path, "embed", start);
         let entry = Entry {
             collection: self.run.plan.collection.clone(),
             document_id: fresh.document_id.clone(),
@@ -253,8 +255,10 @@ fn refresh(run: &Run) {
 }
 
 fn store(run: &Run, fresh: &Fresh, entry: Entry) {
+    let start = Instant::now();
     match run.parts.store.put(&entry) {
         Ok(replaced) => {
+            run.tally.took(&fresh.source.path, "store", start);
             run.tally.indexed(&entry, replaced);
             for other in run.release(&fresh.document_id) {
                 let attached = run.parts.store.attach(

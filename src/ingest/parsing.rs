@@ -2,6 +2,7 @@
 //! the first reads badly and the user allows it. Nothing leaves the machine beyond the budget.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -11,6 +12,7 @@ use super::{Fresh, Halt, Run, lock};
 use crate::document::Parsed;
 use crate::ledger::{Job, JobState, job_id};
 use crate::parse::{Outcome, ParseError, Parser, Step, Work};
+use crate::settings::Settings;
 use crate::text::count;
 
 /// The most one run may send away; `None` is no limit.
@@ -18,6 +20,16 @@ use crate::text::count;
 pub struct Budget {
     pub pages: Option<u64>,
     pub bytes: Option<u64>,
+}
+
+impl Budget {
+    /// As the settings say.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            pages: settings.max_pages,
+            bytes: settings.max_bytes,
+        }
+    }
 }
 
 /// What a run has sent away, or in a dry run would.
@@ -240,7 +252,10 @@ async fn attempt(
         stop: &run.parts.stop,
         report: &report,
     };
-    parser.parse(work).await
+    let start = Instant::now();
+    let outcome = parser.parse(work).await;
+    run.tally.took(path, "parse", start);
+    outcome
 }
 
 /// The ledger row must exist before it can have a target, both before anything is sent. `false` where

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::event::{BadlyRead, Event, FailedDocument, Observer, PendingJob, Summary};
 use super::parsing::Spent;
@@ -126,6 +127,15 @@ impl Tally {
     pub fn embedding(&self, path: &str, chunks: usize, of: usize) {
         let path = path.to_owned();
         self.observer.hear(&Event::Embedding { path, chunks, of });
+    }
+
+    /// A stage that began at `start` is done.
+    pub fn took(&self, path: &str, stage: &'static str, start: Instant) {
+        self.observer.hear(&Event::Took {
+            path: path.to_owned(),
+            stage,
+            seconds: start.elapsed().as_secs_f64(),
+        });
     }
 
     pub fn indexed(&self, entry: &Entry, replaced: bool) {

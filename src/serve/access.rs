@@ -1,8 +1,10 @@
 //! Who may do what: no login on a loopback address unless it is asked for, a login on every other.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -24,6 +26,9 @@ const OPEN: [&str; 9] = [
     "/api/auth/logout",
 ];
 
+/// What is asked to see whether the server lives.
+const ALIVE: [&str; 2] = ["/health", "/ready"];
+
 /// What may be sent by who only reads.
 const ASKING: [&str; 4] = ["/query", "/api/query", "/api/search", "/mcp"];
 
@@ -33,13 +38,44 @@ pub async fn access(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match admit(&service, &request) {
+    let admitted = admit(&service, &request);
+    if let Some(wait) = too_fast(&service, &request, admitted.as_ref().ok()) {
+        return Refusal {
+            after: Some(wait.as_secs() + 1),
+            ..Refusal::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                "too many requests, wait a little",
+            )
+        }
+        .into_response();
+    }
+    match admitted {
         Ok(who) => {
-            request.extensions_mut().insert(who);
-            next.run(request).await
+            request.extensions_mut().insert(who.clone());
+            let mut answer = next.run(request).await;
+            // For the access log.
+            answer.extensions_mut().insert(who);
+            answer
         }
         Err(refusal) => refusal.into_response(),
     }
+}
+
+/// How long a request must wait because there were too many: of the user, or without one of the address.
+/// Signs of life are never kept back.
+fn too_fast(service: &Service, request: &Request, who: Option<&Who>) -> Option<Duration> {
+    if ALIVE.contains(&request.uri().path()) {
+        return None;
+    }
+    let named = who.filter(|who| !who.username.is_empty() && service.accounts.is_some());
+    let name = named.map(|who| match &who.user_id {
+        Some(id) => format!("user {id}"),
+        None => format!("token {}", who.username),
+    });
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let address = || from.map_or_else(String::new, |from| from.ip().to_string());
+    service.limit().wait(name.unwrap_or_else(address))
 }
 
 fn admit(service: &Service, request: &Request) -> Reply<Who> {
@@ -110,7 +146,7 @@ impl<S: Sync> FromRequestParts<S> for Who {
 /// The collection a request names, by default the server's, if `who` may use it.
 pub fn collection(service: &Service, who: &Who, name: Option<&str>) -> Reply<String> {
     let name = service.collection_name(name)?;
-    match who.may_use(&name, &service.settings.collection) {
+    match who.may_use(&name, &service.settings().collection) {
         true => Ok(name),
         // Whether there is one is not told.
         false => Err(Refusal::new(

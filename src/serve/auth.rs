@@ -1,4 +1,4 @@
-//! `/api/auth` and `/api/users`.
+//! `/api/auth`: sessions.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::reply::{Done, Failure, Json, Path, Refusal, Reply, blocking};
-use crate::accounts::{Accounts, Role, Session, User, Who};
+use super::reply::{Done, Failure, Json, Refusal, Reply, blocking};
+use crate::accounts::{Accounts, Role, Session, Who};
 use crate::service::Service;
 
 /// Name and password.
@@ -30,28 +30,8 @@ pub struct Refresh {
     refresh_token: String,
 }
 
-/// What is changed of a profile; what is left out stays.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Profile {
-    /// For people.
-    name: Option<String>,
-    old_password: Option<String>,
-    new_password: Option<String>,
-}
-
-/// Who is logged in.
-#[derive(Serialize, ToSchema)]
-pub struct Me {
-    /// `local` where there is no login, `token` for a token.
-    id: String,
-    username: String,
-    name: String,
-    role: Role,
-}
-
 /// The accounts of a server with a login.
-fn accounts(service: &Service) -> Reply<Arc<Accounts>> {
+pub fn accounts(service: &Service) -> Reply<Arc<Accounts>> {
     service.accounts.clone().ok_or_else(|| {
         Refusal::new(
             StatusCode::NOT_FOUND,
@@ -100,7 +80,7 @@ pub async fn login(
     }
 }
 
-fn unknown(message: &str) -> Refusal {
+pub fn unknown(message: &str) -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
 }
 
@@ -115,7 +95,7 @@ pub async fn register(
     Json(credentials): Json<Credentials>,
 ) -> Reply<(StatusCode, Json<Done<Session>>)> {
     let accounts = accounts(&service)?;
-    if !service.settings.open_registration && who.role != Role::Admin {
+    if !service.settings().open_registration && who.role != Role::Admin {
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "REGISTRATION_CLOSED",
@@ -162,84 +142,4 @@ pub async fn logout(
     let accounts = accounts(&service)?;
     blocking(move || accounts.logout(&body.refresh_token)).await?;
     Ok(Done::new("logged out", None))
-}
-
-/// Who is logged in.
-#[utoipa::path(get, path = "/api/users/me", tag = "users",
-    responses((status = 200, body = Done<Me>), (status = 401, body = Failure)))]
-pub async fn me(State(service): State<Arc<Service>>, who: Who) -> Reply<Json<Done<Me>>> {
-    let user = match (&who.user_id, &service.accounts) {
-        (Some(id), Some(accounts)) => accounts.user(id)?,
-        _ => None,
-    };
-    let kind = match service.accounts {
-        Some(_) => "token",
-        None => "local",
-    };
-    let me = match user {
-        Some(user) => Me {
-            id: user.id,
-            username: user.username,
-            name: user.name,
-            role: user.role,
-        },
-        None => Me {
-            id: kind.to_owned(),
-            name: who.username.clone(),
-            username: who.username,
-            role: who.role,
-        },
-    };
-    Ok(Done::new("ok", me))
-}
-
-/// Changes the own profile. A new password ends every session.
-#[utoipa::path(put, path = "/api/users/profile", tag = "users", request_body = Profile,
-    responses((status = 200, body = Done<User>), (status = 401, body = Failure),
-        (status = 404, body = Failure), (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
-pub async fn profile(
-    State(service): State<Arc<Service>>,
-    who: Who,
-    Json(profile): Json<Profile>,
-) -> Reply<Json<Done<User>>> {
-    let accounts = accounts(&service)?;
-    let Some(id) = who.user_id else {
-        return Err(crate::usage!("a token has no profile").into());
-    };
-    let _turn = service.passwords.acquire().await;
-    let user = blocking(move || {
-        let passwords = match (&profile.old_password, &profile.new_password) {
-            (Some(old), Some(new)) => Some((old.as_str(), new.as_str())),
-            (None, None) => None,
-            _ => return Err(crate::usage!("send the old and the new password").into()),
-        };
-        accounts.change_profile(&id, profile.name.as_deref(), passwords)?;
-        accounts.user(&id)
-    });
-    let user = user.await?.ok_or_else(|| unknown("the user is gone"))?;
-    Ok(Done::new("changed", user))
-}
-
-/// A user: oneself, or anybody for an admin.
-#[utoipa::path(get, path = "/api/users/{id}", tag = "users", params(("id" = String, Path)),
-    responses((status = 200, body = Done<User>), (status = 401, body = Failure), (status = 404, body = Failure)))]
-pub async fn user(
-    State(service): State<Arc<Service>>,
-    who: Who,
-    Path(id): Path<String>,
-) -> Reply<Json<Done<User>>> {
-    let accounts = accounts(&service)?;
-    let may = who.role == Role::Admin || who.user_id.as_ref() == Some(&id);
-    let found = match may {
-        true => blocking(move || accounts.user(&id)).await?,
-        false => None,
-    };
-    let missing = || {
-        Refusal::new(
-            StatusCode::NOT_FOUND,
-            "USER_NOT_FOUND",
-            "there is no such user",
-        )
-    };
-    Ok(Done::new("ok", found.ok_or_else(missing)?))
 }

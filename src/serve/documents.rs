@@ -143,7 +143,7 @@ pub async fn upload(
     who: Who,
     body: Result<Multipart, MultipartRejection>,
 ) -> Reply<(StatusCode, Json<Done<Vec<Accepted>>>)> {
-    let form = form::read(&service, body, &service.parsers.extensions()).await?;
+    let form = form::read(&service, body, &service.parsers().extensions()).await?;
     let accepted = form::accept(&service, &who, form).await?;
     let message = match accepted.len() {
         1 => "1 document accepted".to_owned(),

@@ -67,7 +67,7 @@ impl Listener {
                 },
             };
             let wanted = self.collection.as_ref();
-            let shared = &self.service.settings.collection;
+            let shared = &self.service.settings().collection;
             if wanted.is_none_or(|collection| *collection == told.collection)
                 && self.who.may_use(&told.collection, shared)
             {

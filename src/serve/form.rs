@@ -86,10 +86,10 @@ async fn upload(service: &Service, mut field: Field<'_>, kinds: &[&str]) -> Repl
     let mut upload = service.begin_upload(&name)?;
     while let Some(piece) = soon(field.chunk()).await?? {
         upload.write(&piece).await?;
-        if upload.size() > service.settings.max_upload {
+        if upload.size() > service.settings().max_upload {
             let message = format!(
                 "'{name}' is larger than the {} bytes this server takes",
-                service.settings.max_upload
+                service.settings().max_upload
             );
             return Err(Refusal::new(
                 StatusCode::PAYLOAD_TOO_LARGE,

@@ -9,9 +9,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tracing::Instrument as _;
 
 use super::reply::Refusal;
-use super::watch::request_id;
+use super::watch::{Entry, request_id};
 use crate::service::Service;
 
 /// Sent with every answer.
@@ -44,16 +45,18 @@ fn has_envelope(path: &str) -> bool {
 
 /// Lets a request through if nothing speaks against it.
 pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    let is_loopback = service.settings.addr.ip().is_loopback();
+    let is_loopback = service.settings().addr.ip().is_loopback();
     let is_api = has_envelope(request.uri().path());
     let patience = match is_form(request.headers()) {
         true => PATIENCE_WITH_FILES,
         false => PATIENCE,
     };
     let id = request_id(request.headers().get(REQUEST_ID));
+    let entry = Entry::new(&request, &id);
+    let span = tracing::error_span!("request", id = entry.id);
     let mut answer = match refused(request.headers(), is_loopback) {
         Some(refusal) => refusal.into_response(),
-        None => match tokio::time::timeout(patience, next.run(request)).await {
+        None => match tokio::time::timeout(patience, next.run(request).instrument(span)).await {
             Ok(answer) => answer,
             Err(_) => Refusal::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -63,6 +66,7 @@ pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: 
             .into_response(),
         },
     };
+    entry.log(&answer);
     if is_api && let Some(refusal) = answer.extensions_mut().remove::<Refusal>() {
         answer = refusal.into_envelope();
     }

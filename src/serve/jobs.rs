@@ -68,7 +68,7 @@ pub async fn detail(
 
 /// A job, if `who` may use a collection its pages go to.
 pub async fn visible(service: Arc<Service>, who: Who, id: String) -> Reply<JobView> {
-    let shared = service.settings.collection.clone();
+    let shared = service.settings().collection.clone();
     let job = blocking(move || service.job(&id)).await;
     let job = job.map_err(|refusal| refusal.or_missing(MISSING))?;
     let mut places = job.collections.iter();

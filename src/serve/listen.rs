@@ -22,6 +22,8 @@ use tower::ServiceExt as _;
 const MOST: usize = 1000;
 /// Longest wait for the head of a request, also of the next one on a connection.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for the first request of a connection that was taken just before the server was to stop.
+const JUST_COME: Duration = Duration::from_secs(1);
 /// Pause after a connection could not be taken, for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,15 +51,24 @@ pub async fn listen(listener: TcpListener, router: Router, stop: CancellationTok
             continue;
         };
         let router = router.clone();
-        let answer = service_fn(move |request| answer(router.clone(), from, request));
+        let has_asked = CancellationToken::new();
+        let asks = has_asked.clone();
+        let answer = service_fn(move |request| {
+            asks.cancel();
+            answer(router.clone(), from, request)
+        });
         let connection = http.serve_connection(TokioIo::new(stream), answer);
         let stop = stop.clone();
         connections.spawn(async move {
             let mut connection = pin!(connection.with_upgrades());
+            let ending = async {
+                stop.cancelled().await;
+                let _ = tokio::time::timeout(JUST_COME, has_asked.cancelled()).await;
+            };
             // How a client went away is its own affair.
             tokio::select! {
                 _ = connection.as_mut() => {}
-                () = stop.cancelled() => {
+                () = ending => {
                     connection.as_mut().graceful_shutdown();
                     let _ = connection.await;
                 }

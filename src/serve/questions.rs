@@ -38,7 +38,7 @@ pub async fn collections(
     State(service): State<Arc<Service>>,
     who: Who,
 ) -> Reply<Json<Done<Vec<CollectionView>>>> {
-    let shared = service.settings.collection.clone();
+    let shared = service.settings().collection.clone();
     let rows = blocking(move || service.store.collections()).await?;
     let own = rows
         .into_iter()

@@ -265,7 +265,8 @@ refuse!(
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> Reply<T> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let span = tracing::Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     let done = done.map_err(|error| anyhow::Error::new(error).context("a request crashed"))?;
     Ok(done?)
 }

@@ -51,7 +51,7 @@ pub async fn ingest(
     who: Who,
     body: Result<Multipart, MultipartRejection>,
 ) -> Reply<(StatusCode, Json<Value>)> {
-    let form = form::read(&service, body, &service.parsers.extensions()).await?;
+    let form = form::read(&service, body, &service.parsers().extensions()).await?;
     let accepted = form::accept(&service, &who, form).await?;
     // A form has at least one file; those behind the first are jobs too, which the list of jobs shows.
     let first = accepted.into_iter().next();

@@ -77,7 +77,7 @@ async fn upload(
     if blocking(move || Ok(asked.has_many_parses())).await? {
         return Err(Refusal::busy("too many files wait already", 60));
     }
-    let kinds = service.parsers.counter.extensions();
+    let kinds = service.parsers().counter.extensions();
     let form = form::read(&service, body, kinds).await?;
     let upload = form.uploads.into_iter().next();
     let upload = upload.ok_or_else(|| anyhow::anyhow!("a form without files was accepted"))?;

@@ -1,16 +1,20 @@
 //! What operators and programs ask of the server itself.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::body::HttpBody as _;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::reply::{Json, Refusal, Reply, blocking};
+use crate::accounts::Who;
 use crate::document::SCHEMA;
+use crate::logs::ACCESS;
 use crate::service::Service;
 
 /// Alive.
@@ -84,11 +88,45 @@ pub async fn measure(
     let answer = next.run(request).await;
     let (status, time) = (answer.status().as_u16(), start.elapsed());
     service.metrics.request(&route, &method, status, time);
-    tracing::debug!(
-        "{method} {route} {status} {:.1} ms",
-        time.as_secs_f64() * 1000.0
-    );
     answer
+}
+
+/// A line of the access log, begun as a request comes. No query string is in it: it may hold a token.
+pub struct Entry {
+    pub id: String,
+    from: Option<IpAddr>,
+    method: Method,
+    path: String,
+    start: Instant,
+}
+
+impl Entry {
+    pub fn new(request: &Request, id: &HeaderValue) -> Self {
+        let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        Self {
+            id: id.to_str().unwrap_or("-").to_owned(),
+            from: from.map(|from| from.ip()),
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            start: Instant::now(),
+        }
+    }
+
+    /// Writes it, when the answer has begun.
+    pub fn log(self, answer: &Response) {
+        let who = answer.extensions().get::<Who>();
+        tracing::info!(
+            target: ACCESS,
+            id = self.id,
+            from = self.from.map(|ip| ip.to_string()),
+            user = who.map(|who| who.username.as_str()),
+            method = self.method.as_str(),
+            path = self.path,
+            status = answer.status().as_u16(),
+            ms = (self.start.elapsed().as_secs_f64() * 1e4).round() / 10.0,
+            bytes = answer.body().size_hint().exact(),
+        );
+    }
 }
 
 /// An id for the request, in the answer and in the log: the client's, if it is a sensible one.

@@ -319,7 +319,7 @@ impl Service {
             .chain([self.original_path(id, &document.path)])
             .collect();
         self.store.remove(collection, &document.paths)?;
-        let job = job_id(self.parsers.first.service(), id);
+        let job = job_id(self.parsers().first.service(), id);
         for job in std::iter::once(job).chain(document.job_id) {
             self.store.forget_targets(&job, collection)?;
         }
@@ -374,7 +374,7 @@ impl Service {
             tags: Tags::new(),
             again: true,
         };
-        let new = Job::new(self.parsers.first.service(), id, document.size);
+        let new = Job::new(self.parsers().first.service(), id, document.size);
         let job = self.store.want(&new, &target, true)?;
         self.events.tell(Told {
             document_id: Some(id.0.clone()),

@@ -201,6 +201,9 @@ impl Batch {
 impl Observer for Batch {
     fn hear(&self, event: &Event) {
         self.service.observer.hear(event);
+        if let Event::Took { stage, seconds, .. } = event {
+            self.service.metrics.stage(stage, *seconds);
+        }
         let place = |path: &String| (self.collection.clone(), path.clone());
         if let Event::Started { path, .. } = event {
             lock(&self.service.busy).insert(place(path));

@@ -109,7 +109,7 @@ impl Service {
     /// Tries a failed job again.
     pub fn retry(&self, id: &str) -> anyhow::Result<Wish> {
         let row = self.job_row(id)?;
-        let is_here = row.job.service == self.parsers.first.service();
+        let is_here = row.job.service == self.parsers().first.service();
         let has_bytes = || {
             row.targets
                 .iter()

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -62,6 +62,7 @@ pub struct Metrics {
     batches: Histogram,
     active: Gauge,
     stages: Times,
+    ingest: Times,
     http: Routes,
     jobs: Family<InState, Gauge>,
     queue: Gauge,
@@ -75,76 +76,80 @@ fn times() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 15))
 }
 
+/// Adds a metric to those that are handed out.
+fn listed<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+/// The same for one in seconds.
+fn timed<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
+    metric
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
-        let stages: Times = Family::new_with_constructor(times);
-        let http: Routes = Family::new_with_constructor(times);
-        let metrics = Self {
-            requests: Counter::default(),
-            successes: Counter::default(),
-            durations: times(),
-            batches: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
-            active: Gauge::default(),
-            jobs: Family::default(),
-            queue: Gauge::default(),
-            documents: Counter::default(),
-            failures: Counter::default(),
-            recent: Mutex::default(),
-            stages: stages.clone(),
-            http: http.clone(),
-            registry: Registry::default(),
-        };
-        let of = &metrics;
-        registry.register("inference_requests", "Questions asked", of.requests.clone());
-        registry.register(
-            "inference_success",
-            "Questions that got a reply",
-            of.successes.clone(),
-        );
-        registry.register_with_unit(
-            "inference_duration",
-            "Time of a question",
-            Unit::Seconds,
-            of.durations.clone(),
-        );
-        registry.register(
-            "inference_batch_size",
-            "Documents taken in at once",
-            of.batches.clone(),
-        );
-        registry.register(
-            "active_inference_tasks",
-            "Questions being answered",
-            of.active.clone(),
-        );
-        registry.register_with_unit(
-            "query_stage_duration",
-            "Time of a stage of a question",
-            Unit::Seconds,
-            stages,
-        );
-        registry.register_with_unit(
-            "http_request_duration",
-            "Time of a request",
-            Unit::Seconds,
-            http,
-        );
-        registry.register("jobs", "Jobs by state", of.jobs.clone());
-        registry.register("queue_depth", "Jobs that wait or run", of.queue.clone());
-        registry.register(
-            "documents_indexed",
-            "Documents taken in",
-            of.documents.clone(),
-        );
-        registry.register(
-            "documents_failed",
-            "Documents that failed",
-            of.failures.clone(),
-        );
+        let to = &mut registry;
+        let batches = Histogram::new(exponential_buckets(1.0, 2.0, 12));
+        let stages = || Times::new_with_constructor(times);
+        let http = Routes::new_with_constructor(times);
         Self {
+            requests: listed(
+                to,
+                "inference_requests",
+                "Questions asked",
+                Counter::default(),
+            ),
+            successes: listed(
+                to,
+                "inference_success",
+                "Questions that got a reply",
+                Counter::default(),
+            ),
+            durations: timed(to, "inference_duration", "Time of a question", times()),
+            batches: listed(
+                to,
+                "inference_batch_size",
+                "Documents taken in at once",
+                batches,
+            ),
+            active: listed(
+                to,
+                "active_inference_tasks",
+                "Questions being answered",
+                Gauge::default(),
+            ),
+            stages: timed(
+                to,
+                "query_stage_duration",
+                "Time of a stage of a question",
+                stages(),
+            ),
+            ingest: timed(
+                to,
+                "ingest_stage_duration",
+                "Time of a document in a stage: parse, embed, store",
+                stages(),
+            ),
+            http: timed(to, "http_request_duration", "Time of a request", http),
+            jobs: listed(to, "jobs", "Jobs by state", Family::default()),
+            queue: listed(to, "queue_depth", "Jobs that wait or run", Gauge::default()),
+            documents: listed(
+                to,
+                "documents_indexed",
+                "Documents taken in",
+                Counter::default(),
+            ),
+            failures: listed(
+                to,
+                "documents_failed",
+                "Documents that failed",
+                Counter::default(),
+            ),
+            recent: Mutex::default(),
             registry,
-            ..metrics
         }
     }
 }
@@ -192,6 +197,14 @@ impl Metrics {
             status,
         };
         self.http.get_or_create(&labels).observe(time.as_secs_f64());
+    }
+
+    /// A document has gone through a stage.
+    pub fn stage(&self, stage: &str, seconds: f64) {
+        let labels = Labelled {
+            stage: stage.to_owned(),
+        };
+        self.ingest.get_or_create(&labels).observe(seconds);
     }
 
     /// A batch of documents has ended.

@@ -14,7 +14,7 @@ const ABANDONED: Duration = Duration::from_secs(2 * 3600);
 
 impl Service {
     pub(super) fn originals_folder(&self) -> PathBuf {
-        self.settings.data_dir.join("originals")
+        self.settings().data_dir.join("originals")
     }
 
     /// Where the original of a document called `name` is kept: never a name a client chose.
@@ -57,8 +57,8 @@ impl Service {
         if !file.starts_with(self.originals_folder()) {
             return Ok(());
         }
-        let keep = self.settings.keep_originals;
-        let job = job_id(self.parsers.first.service(), document);
+        let keep = self.settings().keep_originals;
+        let job = job_id(self.parsers().first.service(), document);
         let job = self.store.job(&job)?;
         // One that failed may be tried again.
         if job.is_some_and(|job| job.state.is_open() || keep && job.state.is_failure()) {

@@ -50,7 +50,7 @@ pub struct Parse {
 
 impl Service {
     fn parses_folder(&self) -> PathBuf {
-        self.settings.data_dir.join("parses")
+        self.settings().data_dir.join("parses")
     }
 
     fn record_path(&self, id: &str) -> PathBuf {
@@ -217,7 +217,7 @@ impl Service {
             stop: &self.stop,
             report: &|_| (),
         };
-        match self.parsers.counter.parse(work).await {
+        match self.parsers().counter.parse(work).await {
             Ok(Outcome::Pages(parsed)) => Ok(parsed),
             Ok(Outcome::Pending { .. }) => Err("the local parser left a job behind".into()),
             Err(error) => Err(error.to_string()),

@@ -101,7 +101,7 @@ impl Service {
                 timings_ms: BTreeMap::new(),
             }))
         };
-        self.measured(look, |found| &found.timings_ms)
+        self.measured(question, look, |found| &found.timings_ms)
     }
 
     /// The answer to a question; `hits` hears of the passages it is looked for in before it is there.
@@ -114,20 +114,34 @@ impl Service {
             let answer = self.with(question, |asker, text| asker.ask_aloud(text, hits))?;
             Ok(answer.unwrap_or_else(|| Answer::none(&question.query)))
         };
-        self.measured(look, |answer| &answer.timings_ms)
+        self.measured(question, look, |answer| &answer.timings_ms)
     }
 
-    /// Counts a question and how long it took, stage by stage.
+    /// Counts a question and how long it took, stage by stage. One that was slow is logged, but for its
+    /// words, which are the asker's own.
     fn measured<T>(
         &self,
+        question: &Question,
         look: impl FnOnce() -> anyhow::Result<T>,
         stages: fn(&T) -> &BTreeMap<&'static str, f64>,
     ) -> anyhow::Result<T> {
         let _active = self.metrics.begin();
         let start = Instant::now();
         let found = look()?;
-        let stages = stages(&found).iter().map(|(stage, ms)| (*stage, *ms));
-        self.metrics.answered(start.elapsed(), stages);
+        let (stages, time) = (stages(&found), start.elapsed());
+        let each = stages.iter().map(|(stage, ms)| (*stage, *ms));
+        self.metrics.answered(time, each);
+        if time > self.settings().slow_query {
+            tracing::warn!(
+                ms = time.as_millis() as u64,
+                collection = question.collection,
+                mode = ?question.mode,
+                top_k = question.top_k,
+                characters = question.query.chars().count(),
+                ?stages,
+                "slow question"
+            );
+        }
         Ok(found)
     }
 
@@ -138,7 +152,7 @@ impl Service {
         work: impl FnOnce(&Asker<'_>, &str) -> anyhow::Result<T>,
     ) -> anyhow::Result<Option<T>> {
         question.check()?;
-        let top_k = question.top_k.unwrap_or(self.settings.top_k);
+        let top_k = question.top_k.unwrap_or(self.settings().top_k);
         let filter = question.filter.filter()?;
         let name = self.collection_name(question.collection.as_deref())?;
         let store = &*self.store;
@@ -152,11 +166,11 @@ impl Service {
                 embedder: &*embedder,
                 collection,
                 filter,
-                index: self.settings.index,
-                mode: question.mode.unwrap_or(self.settings.mode),
+                index: self.settings().index,
+                mode: question.mode.unwrap_or(self.settings().mode),
             },
             top_k,
-            min_confidence: self.settings.min_confidence,
+            min_confidence: self.settings().min_confidence,
         };
         work(&asker, &question.query).map(Some)
     }

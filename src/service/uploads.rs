@@ -107,7 +107,7 @@ impl Service {
 
     /// Writes the job and where its pages go; the answer may be sent once this returns.
     fn enqueue(&self, mut target: Target, document_id: &DocumentId) -> anyhow::Result<Accepted> {
-        let (store, first) = (&self.store, &self.parsers.first);
+        let (store, first) = (&self.store, &self.parsers().first);
         let collection = target.collection.clone();
         target.source.path = self.free_name(&collection, &target.source.path, document_id)?;
         let path = target.source.path.clone();
@@ -117,7 +117,7 @@ impl Service {
             store.attach(&collection, document_id, &target.source, &target.tags)?;
             store.begin(&new)?;
             store.settle_job(&new.id)?;
-            if !self.settings.keep_originals {
+            if !self.settings().keep_originals {
                 self.forget_original(document_id, &target.source.file)?;
             }
             JobState::Completed

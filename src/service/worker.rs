@@ -38,7 +38,7 @@ impl Service {
                 continue;
             };
             if seen.get(&name) != Some(&collection.generation) {
-                let from = self.settings.hnsw_min_chunks;
+                let from = self.settings().hnsw_min_chunks;
                 if let Err(error) = self.store.refresh_graph(&collection, from, false) {
                     tracing::warn!("the HNSW graph was not brought up to date: {error:#}");
                 }
@@ -83,7 +83,7 @@ impl Service {
         path: PathBuf,
         collection: String,
     ) -> anyhow::Result<Summary> {
-        let _turn = turn(self, self.settings.lock_timeout).await?;
+        let _turn = turn(self, self.settings().lock_timeout).await?;
         let selection = Selection {
             paths: vec![path],
             include: Vec::new(),
@@ -108,17 +108,17 @@ impl Service {
             jobs,
         };
         let parts = Parts {
-            parsers: self.parsers.clone(),
+            parsers: self.parsers(),
             models: self.models.clone(),
             store: Arc::clone(&self.store),
             observer: Arc::new(observer),
             stop: self.stop.child_token(),
         };
-        let concurrency = self.settings.concurrency;
+        let concurrency = self.settings().concurrency;
         let plan = Plan {
             collection,
             tags: Tags::new(),
-            concurrency: concurrency.unwrap_or_else(|| self.parsers.first.default_concurrency()),
+            concurrency: concurrency.unwrap_or_else(|| self.parsers().first.default_concurrency()),
             checksum: false,
             dry_run: false,
             budget: *lock(&self.budget),
@@ -137,7 +137,7 @@ impl Service {
 
 /// Waits until no other squall writes, but not for ever.
 async fn turn(service: &Service, patience: Duration) -> anyhow::Result<WriterLock> {
-    let dir = service.settings.data_dir.clone();
+    let dir = service.settings().data_dir.clone();
     tokio::task::spawn_blocking(move || {
         WriterLock::acquire(&dir, patience, || {
             tracing::warn!("another squall is writing, documents wait for it");
@@ -161,7 +161,7 @@ async fn batch(
         return Ok(());
     }
     let _turn = match waiting.is_empty() {
-        false => turn(service, service.settings.lock_timeout).await?,
+        false => turn(service, service.settings().lock_timeout).await?,
         // Who writes now brings the index files up to date, too.
         true => match turn(service, Duration::ZERO).await {
             Ok(turn) => turn,
@@ -203,7 +203,8 @@ fn stale(service: &Service, refreshed: &BTreeMap<String, i64>) -> anyhow::Result
 
 /// Takes in the documents of one collection.
 async fn take_in(service: &Arc<Service>, collection: String, jobs: Jobs) -> anyhow::Result<()> {
-    let first = service.parsers.first.service();
+    let parsers = service.parsers();
+    let first = parsers.first.service();
     let known = |(id, target): &(DocumentId, Target)| {
         let job = job_id(first, id);
         (target.source.path.clone(), (id.clone(), job))
@@ -218,7 +219,7 @@ async fn take_in(service: &Arc<Service>, collection: String, jobs: Jobs) -> anyh
 /// Jobs whose file came over HTTP, by collection, as far as they are not met. What the service has been
 /// paid for is collected, too.
 fn open_uploads(service: &Service) -> anyhow::Result<BTreeMap<String, Jobs>> {
-    let parsers = &service.parsers;
+    let parsers = &service.parsers();
     let known = |name: &str| {
         parsers.first.service() == name
             || parsers
@@ -272,7 +273,7 @@ fn forget_if_unwanted(service: &Service, job: &str) -> anyhow::Result<()> {
 
 /// Removes originals that are not kept once their job has ended, one way or the other.
 fn forget_originals(service: &Service, jobs: &Jobs) -> anyhow::Result<()> {
-    if service.settings.keep_originals {
+    if service.settings().keep_originals {
         return Ok(());
     }
     let _turn = lock(&service.intake);

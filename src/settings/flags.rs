@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Layer;
+use super::{Layer, LogLevel};
 use crate::cli::{Command, Global, Locking, Parsing, Retrieval};
 
 /// The flags of any command as a layer.
@@ -51,6 +51,12 @@ pub(super) fn flags(global: &Global, command: &Command) -> Layer {
             login: args.login.then_some(true),
             open_registration: args.open_registration.then_some(true),
             roots: given(&args.roots),
+            rate_limit: args.rate_limit,
+            log_dir: args.logging.log_dir.clone(),
+            log_format: args.logging.log_format,
+            log_level: args.logging.log_level.or(level(global)),
+            log_size: args.logging.log_size.clone(),
+            slow_query: args.logging.slow_query.clone(),
             ..parsing(&args.parsing)
         },
         Command::Mcp(args) => Layer {
@@ -61,6 +67,16 @@ pub(super) fn flags(global: &Global, command: &Command) -> Layer {
         _ => Layer::default(),
     }
     .over(base)
+}
+
+/// What `-q` and `-v` ask a server to log.
+fn level(global: &Global) -> Option<LogLevel> {
+    match (global.quiet, global.verbose) {
+        (true, _) => Some(LogLevel::Error),
+        (false, 0) => None,
+        (false, 1) => Some(LogLevel::Info),
+        (false, _) => Some(LogLevel::Debug),
+    }
 }
 
 fn given(paths: &[PathBuf]) -> Option<Vec<PathBuf>> {

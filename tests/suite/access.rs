@@ -298,3 +298,52 @@ fn registration_may_be_open_for_readers() {
     let ran = child.stdin(Stdio::null()).output().unwrap();
     assert!(String::from_utf8(ran.stdout).unwrap().contains("new"));
 }
+
+#[test]
+fn admins_see_to_the_others() {
+    let home = home();
+    let mut service = Service::start(&home, &["--login"]);
+    let rita = login(&mut service, "rita");
+    let id = rita["user"]["id"].as_str().unwrap().to_owned();
+    let of_rita = format!("/api/users/{id}");
+    let change = |service: &Service, path: &str, role: &str| {
+        let body = json!({"role": role}).to_string();
+        let answer = service.ask("PUT", path, "application/json", body.as_bytes());
+        (answer.status, answer.json())
+    };
+    refused(change(&service, &of_rita, "admin"), 403, "FORBIDDEN");
+    refused(service.get("/api/users"), 403, "FORBIDDEN");
+    refused(service.delete(&of_rita), 403, "FORBIDDEN");
+    let ann = login(&mut service, "ann");
+    let (_, users) = service.get("/api/users");
+    let names: Vec<&str> = users["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| user["username"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["ann", "bob", "eve", "rita"]);
+    let (status, body) = change(&service, &of_rita, "writer");
+    assert_eq!((status, &body["data"]["role"]), (200, &json!("writer")));
+    let of_ann = format!("/api/users/{}", ann["user"]["id"].as_str().unwrap());
+    refused(change(&service, &of_ann, "reader"), 400, "BAD_REQUEST");
+    refused(service.delete(&of_ann), 400, "BAD_REQUEST");
+    refused(
+        change(&service, "/api/users/nobody", "reader"),
+        404,
+        "USER_NOT_FOUND",
+    );
+    refused(service.delete("/api/users/nobody"), 404, "USER_NOT_FOUND");
+    // The session of before may do what the new role allows, and ends with the user.
+    let ann_headers = std::mem::take(&mut service.headers);
+    become_(&mut service, rita["access_token"].as_str().unwrap());
+    assert_eq!(upload(&service, "~rita").0, 202);
+    home.run(&["user", "role", "rita", "reader"]).expect(0);
+    refused(upload(&service, "~rita"), 403, "FORBIDDEN");
+    let ran = home.run(&["user", "role", "nobody", "reader"]).expect(1);
+    assert!(ran.stderr.contains("no user 'nobody'"), "{}", ran.stderr);
+    service.headers = ann_headers;
+    assert_eq!(service.delete(&of_rita).0, 200);
+    become_(&mut service, rita["access_token"].as_str().unwrap());
+    assert_eq!(service.get("/api/documents").0, 401);
+}

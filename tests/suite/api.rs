@@ -184,6 +184,8 @@ fn the_server_tells_of_itself() {
     for line in [
         "inference_requests_total 1",
         "inference_success_total 1",
+        "ingest_stage_duration_seconds_count{stage=\"parse\"} 1",
+        "ingest_stage_duration_seconds_count{stage=\"store\"} 1",
         "inference_duration_seconds_count 1",
         "active_inference_tasks 0",
         "documents_indexed_total 1",

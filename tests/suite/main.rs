@@ -22,6 +22,7 @@ mod golden;
 mod ingest;
 mod mcp;
 mod mend;
+mod operate;
 mod quality;
 mod query;
 mod room;

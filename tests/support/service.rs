@@ -1,8 +1,9 @@
 //! A running `squall serve`, asked over a real socket.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -66,10 +67,32 @@ fn whole(mut rest: &[u8]) -> Vec<u8> {
 impl Service {
     pub fn start(home: &Home, args: &[&str]) -> Self {
         let all = [&["serve", "--addr", "127.0.0.1:0"], args].concat();
-        let mut child = home.spawn(home.command(&all).stdin(Stdio::null()));
+        Self::started(home.spawn(home.command(&all).stdin(Stdio::null())))
+    }
+
+    /// A server that listens on a socket which is open already, as a service manager starts it.
+    pub fn start_on(home: &Home, socket: &TcpListener, args: &[&str]) -> Self {
+        let script = r#"exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@""#;
+        let plain = home.command(&[]);
+        let mut shell = Command::new("sh");
+        let known = plain
+            .get_envs()
+            .filter_map(|(key, value)| Some((key, value?)));
+        shell.env_clear().envs(known).current_dir(home.path());
+        shell
+            .args(["-c", script])
+            .arg(plain.get_program())
+            .arg("serve")
+            .args(args);
+        shell.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+        Self::started(home.spawn(&mut shell))
+    }
+
+    fn started(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines.next().unwrap().unwrap();
-        let address = line.rsplit("http://").next().unwrap().to_owned();
+        let address = line.rsplit("http://").next().unwrap();
+        let address = address.split('"').next().unwrap().to_owned();
         // Keep reading, so that the program never waits for its stderr.
         std::thread::spawn(move || lines.for_each(drop));
         Self {
@@ -187,6 +210,11 @@ impl Service {
             }
         }
         events
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
     }
 
     pub fn stop(mut self) -> i32 {
