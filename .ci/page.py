@@ -83,6 +83,29 @@ class Check:
         box.press('Enter')
         page.locator('.answer[aria-busy=false]').locator(':scope > *').first.wait_for()
 
+    def login(self, browser):
+        self.at('out, a wrong password, and in again')
+        page = self.open(browser)
+        page.locator('#logout').click()
+        name, password = page.locator('input[name=username]'), page.locator('input[name=password]')
+        expect(name).to_be_focused()
+        expect(page.locator('#nav')).to_be_hidden()
+        self.shot(page, '12-login')
+        right = self.o.login.split(':', 1)
+        name.fill(right[0])
+        password.fill('a wrong one')
+        page.keyboard.press('Enter')
+        expect(page.locator('.login [role=alert]')).to_contain_text('wrong name or password')
+        page.goto(f'{self.base}/#documents')
+        expect(page.locator('tr[data-document]')).to_have_count(0)
+        name.fill(right[0])
+        password.fill(right[1])
+        page.keyboard.press('Enter')
+        expect(page.locator('tr[data-document]').first).to_be_visible()
+        page.reload()
+        expect(page.locator('tr[data-document]').first).to_be_visible()
+        page.context.close()
+
     def run(self, browser):
         fixtures = sorted(str(each) for each in pathlib.Path(self.o.fixtures).iterdir() if each.is_file())
         attack = pathlib.Path(tempfile.mkdtemp()) / 'mascot.txt'
@@ -214,6 +237,9 @@ class Check:
         page.locator('#language').click()
         expect(page.locator('h1')).to_have_text('Statistics')
         self.need(page.evaluate('document.documentElement.lang') == 'en', 'the language did not follow the switch')
+
+        if self.o.login:
+            self.login(browser)
 
         self.at('the API documentation')
         page.goto(f'{self.base}/docs')

@@ -198,7 +198,7 @@ impl Observer for Logged {
     }
 
     fn say(&self, line: &str) {
-        tracing::info!("{}", one_line(line));
+        tracing::info!("{}", one_line(line.trim_start_matches("squall: ")));
     }
 
     fn finish(&self) {}

@@ -8,6 +8,7 @@ mod form;
 mod guard;
 mod jobs;
 mod listen;
+mod openai;
 mod page;
 mod questions;
 mod reply;
@@ -107,6 +108,7 @@ pub fn router(service: Arc<Service>) -> Router {
     api.merge(page::routes())
         .route_service("/mcp", tools)
         .merge(storm::routes().layer(uploads))
+        .merge(openai::routes())
         .route("/health", get(watch::health))
         .route("/ready", get(watch::ready))
         .route("/metrics", get(watch::metrics))

@@ -30,7 +30,14 @@ const OPEN: [&str; 9] = [
 const ALIVE: [&str; 2] = ["/health", "/ready"];
 
 /// What may be sent by who only reads.
-const ASKING: [&str; 4] = ["/query", "/api/query", "/api/search", "/mcp"];
+const ASKING: [&str; 6] = [
+    "/query",
+    "/api/query",
+    "/api/search",
+    "/mcp",
+    "/v1/embeddings",
+    "/v1/chat/completions",
+];
 
 /// Lets through who may; handlers find out by [`Who`] who it is.
 pub async fn access(

@@ -38,15 +38,19 @@ fn is_form(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"))
 }
 
-/// Whether errors of a route come in the envelope: those that stand in for Storm have their own.
-fn has_envelope(path: &str) -> bool {
-    path.starts_with("/api/") && !path.starts_with("/api/v1/") && !path.starts_with("/api/v2/")
+/// How a route tells of errors; those that stand in for Storm and the simple ones have told already.
+fn dressed(path: &str) -> Option<fn(Refusal) -> Response> {
+    if path.starts_with("/v1/") {
+        return Some(Refusal::into_openai);
+    }
+    let is_storm = path.starts_with("/api/v1/") || path.starts_with("/api/v2/");
+    (path.starts_with("/api/") && !is_storm).then_some(Refusal::into_envelope)
 }
 
 /// Lets a request through if nothing speaks against it.
 pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let is_loopback = service.settings().addr.ip().is_loopback();
-    let is_api = has_envelope(request.uri().path());
+    let dressed = dressed(request.uri().path());
     let patience = match is_form(request.headers()) {
         true => PATIENCE_WITH_FILES,
         false => PATIENCE,
@@ -67,8 +71,10 @@ pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: 
         },
     };
     entry.log(&answer);
-    if is_api && let Some(refusal) = answer.extensions_mut().remove::<Refusal>() {
-        answer = refusal.into_envelope();
+    if let Some(dressed) = dressed
+        && let Some(refusal) = answer.extensions_mut().remove::<Refusal>()
+    {
+        answer = dressed(refusal);
     }
     answer.headers_mut().insert(REQUEST_ID, id);
     for (name, value) in HEADERS {

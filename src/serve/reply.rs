@@ -184,6 +184,20 @@ impl Refusal {
         self.with(axum::Json(body))
     }
 
+    /// As the OpenAI API answers.
+    pub fn into_openai(self) -> Response {
+        let body = json!({"error": {
+            "message": self.message,
+            "type": match self.status.is_server_error() {
+                true => "server_error",
+                false => "invalid_request_error",
+            },
+            "param": null,
+            "code": self.code.to_lowercase(),
+        }});
+        self.with(axum::Json(body))
+    }
+
     fn with(self, body: impl IntoResponse) -> Response {
         let mut answer = (self.status, body).into_response();
         let headers = answer.headers_mut();

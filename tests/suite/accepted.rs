@@ -1,8 +1,13 @@
 //! What a server has accepted: it arrives, or is given up for good.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::support::service::Service;
+use crate::corruption::Dice;
+use crate::support::service::{FORM, Service, form};
 use crate::support::{Home, wait_for};
 
 use crate::documents::{minutes, put, refused};
@@ -173,4 +178,113 @@ fn waiting_documents_are_cancelled_and_removed_for_good() {
     assert_eq!(service.get("/api/documents").1["total"], 9);
     let path = format!("/api/jobs/{}/cancel", of(0, "job_id"));
     refused(service.post(&path, &json!({})), 409, "JOB_ENDED");
+}
+
+fn note(name: &str) -> String {
+    format!("Note {name} tells of the harbour of {name}.")
+}
+
+/// What a server has said, over all its lives.
+#[derive(Default)]
+struct Said {
+    /// Names of documents that were accepted, and their ids.
+    accepted: BTreeMap<String, String>,
+    /// Names of those it says are removed.
+    removed: BTreeSet<String>,
+    questions: usize,
+}
+
+/// Uploads, removes and asks until the server goes away.
+fn press(service: &Service, said: &Mutex<Said>, prefix: &str) {
+    for n in 0.. {
+        let name = format!("{prefix}-{n}.txt");
+        let body = form(&[(&name, note(&name).as_bytes())], &[]);
+        let Some((status, answer)) = service.try_ask("POST", "/api/documents", FORM, &body) else {
+            return;
+        };
+        assert_eq!(status, 202, "{answer}");
+        let id = answer["data"][0]["document_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        said.lock()
+            .unwrap()
+            .accepted
+            .insert(name.clone(), id.clone());
+        let question =
+            json!({"query": format!("the harbour of {name}"), "mode": "lexical"}).to_string();
+        let asked = service.try_ask(
+            "POST",
+            "/api/search",
+            "application/json",
+            question.as_bytes(),
+        );
+        let Some((200, _)) = asked else { return };
+        said.lock().unwrap().questions += 1;
+        if n % 5 == 4 {
+            let path = format!("/api/documents/{id}");
+            // From here on either is right, unless it answers.
+            said.lock().unwrap().accepted.remove(&name);
+            match service.try_ask("DELETE", &path, "text/plain", b"") {
+                Some((200, _)) => said.lock().unwrap().removed.insert(name),
+                _ => return,
+            };
+        }
+    }
+}
+
+fn killed_under_load(rounds: usize, seed: u64) {
+    let home = Home::new();
+    let mut dice = Dice(seed);
+    let said = Mutex::new(Said::default());
+    for round in 0..rounds {
+        let service = Service::start(&home, &[]);
+        std::thread::scope(|scope| {
+            for client in 0..4 {
+                let (service, said) = (&service, &said);
+                scope.spawn(move || press(service, said, &format!("r{round}c{client}")));
+            }
+            std::thread::sleep(Duration::from_millis(100 + dice.below(700) as u64));
+            service.signal("KILL");
+        });
+    }
+    let said = said.into_inner().unwrap();
+    println!(
+        "{rounds} kills: {} documents accepted, {} removed, {} questions answered",
+        said.accepted.len(),
+        said.removed.len(),
+        said.questions
+    );
+    assert!(said.accepted.len() > 10 * rounds && said.questions > 10 * rounds);
+    let service = Service::start(&home, &[]);
+    wait_for("the end of all jobs", || {
+        (service.get("/api/jobs?state=queued").1["total"] == 0).then_some(())
+    });
+    for (name, id) in &said.accepted {
+        let (status, document) = service.get(&format!("/api/documents/{id}"));
+        assert_eq!(
+            (status, &document["data"]["state"]),
+            (200, &json!("indexed")),
+            "{name}: {document}"
+        );
+        let bytes = service.ask("GET", &format!("/api/documents/{id}/download"), "", b"");
+        assert_eq!(bytes.text(), note(name));
+    }
+    for name in &said.removed {
+        let (_, list) = service.get(&format!("/api/documents?name={name}"));
+        assert_eq!(list["total"], 0, "{name} came back");
+    }
+    assert_eq!(service.stop(), 0);
+    home.run(&["verify"]).expect(0);
+}
+
+#[test]
+fn kills_under_load_lose_nothing_that_was_accepted() {
+    killed_under_load(4, 11);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn forty_kills_under_load_lose_nothing_that_was_accepted() {
+    killed_under_load(40, 12);
 }

@@ -22,6 +22,7 @@ mod golden;
 mod ingest;
 mod mcp;
 mod mend;
+mod openai;
 mod operate;
 mod quality;
 mod query;

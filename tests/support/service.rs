@@ -26,21 +26,25 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn read(mut stream: TcpStream) -> Self {
+    fn read(stream: TcpStream) -> Self {
+        Self::try_read(stream).expect("an answer with a head")
+    }
+
+    /// `None` where the server goes away before it has answered.
+    fn try_read(mut stream: TcpStream) -> Option<Self> {
         let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        let at = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-        let at = at.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(&bytes)));
+        stream.read_to_end(&mut bytes).ok()?;
+        let at = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = String::from_utf8(bytes[..at].to_vec()).unwrap();
         let status = head[9..12].parse().unwrap();
         let head = head.to_lowercase();
         let body = bytes[at + 4..].to_vec();
         let is_chunked = head.contains("transfer-encoding: chunked");
-        Self {
+        Some(Self {
             status,
             head,
             body: if is_chunked { whole(&body) } else { body },
-        }
+        })
     }
 
     pub fn json(&self) -> Value {
@@ -61,6 +65,30 @@ fn whole(mut rest: &[u8]) -> Vec<u8> {
         body.extend(&rest[end + 2..end + 2 + size]);
         rest = &rest[end + 4 + size..];
     }
+    body
+}
+
+/// The kind of [`form`]s.
+pub const FORM: &str = "multipart/form-data; boundary=edge";
+
+/// A form of files and text fields.
+pub fn form(files: &[(&str, &[u8])], fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let part =
+            format!("--edge\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend(part.as_bytes());
+    }
+    for (name, bytes) in files {
+        let head = format!(
+            "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             content-type: application/octet-stream\r\n\r\n"
+        );
+        body.extend(head.as_bytes());
+        body.extend(*bytes);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--edge--\r\n");
     body
 }
 
@@ -107,17 +135,36 @@ impl Service {
         Answer::read(self.open(request, headers, body))
     }
 
+    /// The answer of a server that may be killed meanwhile: its status and JSON, if it got that far.
+    pub fn try_ask(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: &[u8],
+    ) -> Option<(u16, Value)> {
+        let headers = format!("host: {}\r\ncontent-type: {kind}\r\n", self.address);
+        let stream = self.try_open(&format!("{method} {path}"), &headers, body)?;
+        let answer = Answer::try_read(stream)?;
+        Some((answer.status, serde_json::from_slice(&answer.body).ok()?))
+    }
+
     /// Sends a request and hands out the connection.
     fn open(&self, request: &str, headers: &str, body: &[u8]) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let stream = self.try_open(request, headers, body);
+        stream.expect("a server that takes a request")
+    }
+
+    fn try_open(&self, request: &str, headers: &str, body: &[u8]) -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
         let head = format!(
             "{request} HTTP/1.1\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
             body.len()
         );
-        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(head.as_bytes()).ok()?;
         // A server that has refused already may have closed its end.
         let _ = stream.write_all(body);
-        stream
+        Some(stream)
     }
 
     pub fn ask(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
@@ -145,26 +192,9 @@ impl Service {
         (answer.status, answer.json())
     }
 
-    /// A form of files and text fields.
+    /// Sends a form of files and text fields.
     pub fn form(&self, path: &str, files: &[(&str, &[u8])], fields: &[(&str, &str)]) -> Answer {
-        let mut body = Vec::new();
-        for (name, value) in fields {
-            let part = format!(
-                "--edge\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-            );
-            body.extend(part.as_bytes());
-        }
-        for (name, bytes) in files {
-            let head = format!(
-                "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
-                 content-type: application/octet-stream\r\n\r\n"
-            );
-            body.extend(head.as_bytes());
-            body.extend(*bytes);
-            body.extend(b"\r\n");
-        }
-        body.extend(b"--edge--\r\n");
-        self.ask("POST", path, "multipart/form-data; boundary=edge", &body)
+        self.ask("POST", path, FORM, &form(files, fields))
     }
 
     /// Uploads one file by the simple route.
