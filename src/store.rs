@@ -25,6 +25,7 @@ mod readers;
 mod reclaim;
 mod repair;
 mod salvage;
+mod schema;
 mod search;
 mod sketch;
 mod sqlite;

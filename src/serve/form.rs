@@ -16,6 +16,8 @@ use crate::service::{Service, Upload};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Most files in one form.
 const MOST_FILES: usize = 1000;
+/// Most tags of a form.
+const MOST_TAGS: usize = 100;
 /// Longest text field, in bytes.
 const MOST_TEXT: usize = 4096;
 
@@ -48,15 +50,13 @@ pub async fn read(
                 read.uploads.push(upload(service, field, kinds).await?);
             }
             Some("file" | "files") => {
-                let message = format!("a form may hold {MOST_FILES} files");
-                return Err(Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    "BAD_REQUEST",
-                    message,
-                ));
+                return Err(bad(format!("a form may hold {MOST_FILES} files")));
             }
             Some("collection") => read.collection = Some(text(field).await?),
             Some("tag") => {
+                if read.tags.len() == MOST_TAGS {
+                    return Err(bad(format!("a form may hold {MOST_TAGS} tags")));
+                }
                 let tag = text(field).await?;
                 let tag = crate::settings::parse_tag(&tag);
                 read.tags.extend([tag.map_err(bad)?]);

@@ -10,6 +10,7 @@ use futures_util::stream;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 
 use super::access::collection;
@@ -86,26 +87,26 @@ pub async fn query(
     Ok(Done::new("ok", answer).into_response())
 }
 
-/// Events of an answer as it comes about.
+/// Events of an answer as it comes about; the last is `answer` or `error`, whatever happens.
 fn stream_answer(service: Arc<Service>, question: Question) -> Response {
     let (send, receive) = mpsc::channel::<(&'static str, Value)>(4);
-    tokio::task::spawn_blocking(move || {
-        let tell = |kind: &'static str, value: Value| {
-            // Who has gone away needs no answer.
-            let _ = send.blocking_send((kind, value));
+    let answering = async move {
+        let early = send.clone();
+        let work = move || {
+            service.answer(&question, &mut |hits| {
+                // Who has gone away needs no answer.
+                let _ = early.blocking_send(("hits", json!(hits)));
+            })
         };
-        let answer = service.answer(&question, &mut |hits| tell("hits", json!(hits)));
-        match answer {
-            Ok(answer) => tell("answer", json!(answer)),
-            Err(error) => {
-                let refusal = Refusal::from(error);
-                tell(
-                    "error",
-                    json!({"message": refusal.message, "error_code": refusal.code}),
-                );
+        let last = match blocking(work).await {
+            Ok(answer) => ("answer", json!(answer)),
+            Err(Refusal { message, code, .. }) => {
+                ("error", json!({"message": message, "error_code": code}))
             }
-        }
-    });
+        };
+        let _ = send.send(last).await;
+    };
+    tokio::spawn(answering.in_current_span());
     let events = stream::unfold(receive, |mut receive| async {
         let (kind, value) = receive.recv().await?;
         let event = Event::default().event(kind).data(value.to_string());

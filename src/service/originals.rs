@@ -26,22 +26,25 @@ impl Service {
         self.originals_folder().join(file)
     }
 
-    /// The original of a document of a collection: a file whose bytes are still those.
+    /// The original of a document of a collection: a kept one, which is written once and never changed, or
+    /// a file whose bytes are still those.
     pub fn original(
         &self,
         collection: &str,
         document: &DocumentId,
     ) -> anyhow::Result<Option<PathBuf>> {
         let known = self.document(collection, document)?;
-        let sources = self.sources(collection, &known.paths)?;
         let kept = self.original_path(document, &known.path);
-        let files = sources.into_iter().map(|source| source.file).chain([kept]);
-        let is_it = |file: &PathBuf| {
+        if std::fs::metadata(&kept).is_ok_and(|file| file.len() == known.size) {
+            return Ok(Some(kept));
+        }
+        let sources = self.sources(collection, &known.paths)?;
+        let mut files = sources.into_iter().map(|source| source.file);
+        Ok(files.find(|file| {
             File::open(file)
                 .and_then(DocumentId::of)
                 .is_ok_and(|id| id == *document)
-        };
-        Ok(files.into_iter().find(is_it))
+        }))
     }
 
     /// Whether the original of a document seems to be there; its bytes are not read.

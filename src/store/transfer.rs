@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
-use super::sqlite::{EmbeddedStore, SCHEMA, SCHEMA_VERSION, migrate, unique};
+use super::schema::{SCHEMA, SCHEMA_VERSION, migrate};
+use super::sqlite::{EmbeddedStore, unique};
 use super::verify::{rows, unsound};
 use super::{Collection, sums};
 use crate::error::Error;

@@ -26,6 +26,7 @@ mod openai;
 mod operate;
 mod quality;
 mod query;
+mod resume;
 mod room;
 mod serve;
 mod shell;
