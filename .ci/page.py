@@ -6,6 +6,7 @@
 Start the server on an empty data directory. Exits with 1 and says which check failed.
 """
 import argparse, pathlib, re, sys, tempfile, traceback, unicodedata
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright, expect
 
 QUESTION = 'Who approved the 2025 maintenance budget?'
@@ -21,6 +22,7 @@ class Check:
         self.shots = pathlib.Path(options.shots)
         self.shots.mkdir(parents=True, exist_ok=True)
         self.complaints = []
+        self.checked = 0
         self.step = 'start'
 
     def at(self, step):
@@ -54,6 +56,13 @@ class Check:
 
     def shot(self, page, name):
         page.screenshot(path=self.shots / f'{name}.png')
+        # What a rule of WCAG 2.2 AA can tell of it, by Deque's axe.
+        rules = {'runOnly': {'type': 'tag', 'values': ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}}
+        found = Axe().run(page, options=rules).response
+        self.need(found['passes'], f'{name}: no rule was tried')
+        self.checked += len(found['passes'])
+        for rule in found['violations']:
+            self.complaints.append(f'{name}: {rule["id"]}: {rule["nodes"][0]["html"]}: {rule["nodes"][0]["failureSummary"]}')
 
     def fits(self, page, what):
         over = page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
@@ -274,7 +283,7 @@ def main():
             return 1
         finally:
             browser.close()
-    print('the page works')
+    print(f'the page works; {check.checked} rules of accessibility hold')
     return 0
 
 
