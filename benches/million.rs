@@ -14,7 +14,7 @@ use std::time::Instant;
 use squall::document::{Chunk, DocumentId, Filter, Page, Parsed, Source, Verdict};
 use squall::ingest::identity;
 use squall::settings::IndexChoice;
-use squall::store::{Collection, Depth, EmbeddedStore, Entry, IndexedChunk, Scored, Store};
+use squall::store::{Collection, Depth, EmbeddedStore, Entry, IndexedChunk, Origin, Scored, Store};
 use squall::terms::terms;
 
 const DIMENSION: usize = 384;
@@ -122,7 +122,7 @@ fn entry(number: usize) -> Entry {
             title: None,
         },
         chunks,
-        is_copy: false,
+        origin: Origin::File,
     }
 }
 

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use lockout::Lockout;
+pub use lockout::{Lockout, Try};
 pub use sessions::Session;
 pub use tokens::TokenRow;
 pub use users::User;
@@ -75,8 +75,18 @@ pub struct Who {
     pub user_id: Option<String>,
     pub username: String,
     pub role: Role,
-    /// The session, where it is one.
-    session: Option<String>,
+    proof: Proof,
+}
+
+/// How it is known who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Proof {
+    /// Nobody was asked.
+    None,
+    /// A session, by its family.
+    Session(String),
+    /// A token, by its hash.
+    Token(String),
 }
 
 impl Who {
@@ -86,7 +96,7 @@ impl Who {
             user_id: None,
             username: "local".to_owned(),
             role: Role::Admin,
-            session: None,
+            proof: Proof::None,
         }
     }
 
@@ -154,8 +164,32 @@ impl Accounts {
     /// Who a bearer token stands for: a session's access token, or a token for scripts.
     pub fn who(&self, bearer: &str) -> anyhow::Result<Option<Who>> {
         match bearer.starts_with(tokens::PREFIX) {
-            true => self.who_by_token(bearer),
+            true => self.who_of_digest(&digest(bearer)),
             false => self.who_by_session(bearer),
+        }
+    }
+
+    /// The same one as of now; `None` once the session or the token has ended, or the user is gone.
+    pub fn again(&self, who: &Who) -> anyhow::Result<Option<Who>> {
+        match (&who.proof, &who.user_id) {
+            (Proof::None, _) => Ok(Some(who.clone())),
+            (Proof::Session(family), Some(user)) => self.who_in_session(user, family),
+            (Proof::Token(digest), _) => self.who_of_digest(digest),
+            (Proof::Session(_), None) => Ok(None),
+        }
+    }
+
+    /// Refuses a name that a user or a token has, but for case: what is theirs goes by it.
+    fn must_be_free(&self, name: &str) -> anyhow::Result<()> {
+        let taken = "SELECT 'user' FROM users WHERE username = ?1
+                     UNION ALL SELECT 'token' FROM tokens WHERE name = ?1 COLLATE NOCASE";
+        let found: Option<String> = self
+            .db()
+            .query_row(taken, [name], |row| row.get(0))
+            .optional()?;
+        match found {
+            Some(what) => Err(usage!("there is a {what} '{name}' already").into()),
+            None => Ok(()),
         }
     }
 

@@ -15,7 +15,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use event::{BadlyRead, Event, FailedDocument, Observer, Summary};
+pub use event::{BadlyRead, Event, FailedDocument, GIVEN_UP, Observer, Summary};
 pub use index::{index_pages, sample};
 pub use parsing::Budget;
 pub use prune::prune;

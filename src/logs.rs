@@ -66,6 +66,9 @@ pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
         })?;
         let (to_app, app_level) = reload::Layer::new(filter(directives(settings.log_level)));
         levels.push(app_level);
+        let trouble = Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("rmcp", LevelFilter::ERROR);
         let is_access = |level| {
             Targets::new()
                 .with_default(LevelFilter::OFF)
@@ -74,7 +77,7 @@ pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
         layers.push(lines(format, file("app.log")?).with_filter(to_app).boxed());
         layers.push(
             lines(format, file("error.log")?)
-                .with_filter(LevelFilter::WARN)
+                .with_filter(trouble)
                 .boxed(),
         );
         layers.push(
@@ -102,13 +105,14 @@ pub fn set_level(level: LogLevel) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is logged at a level: other people's libraries only when something is wrong.
+/// What is logged at a level: other people's libraries only when something is wrong, and `rmcp` not when it
+/// repeats what a client sent.
 fn directives(level: LogLevel) -> &'static str {
     match level {
         LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "warn,squall=info",
-        LogLevel::Debug => "info,squall=debug",
+        LogLevel::Warn => "warn,rmcp=error",
+        LogLevel::Info => "warn,squall=info,rmcp=error",
+        LogLevel::Debug => "info,squall=debug,rmcp=error",
     }
 }
 
@@ -122,25 +126,61 @@ fn install(layers: Vec<Boxed>) {
 
 /// On a terminal and in a journal, which have the time already.
 fn stderr(format: LogFormat) -> Boxed {
-    let text = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = fmt::layer().with_target(false);
     match format {
-        LogFormat::Text => text
-            .with_ansi(std::io::stderr().is_terminal())
-            .without_time()
+        LogFormat::Json => lines
+            .with_writer(std::io::stderr)
+            .json()
+            .flatten_event(true)
             .boxed(),
-        LogFormat::Json => text.json().flatten_event(true).boxed(),
+        LogFormat::Text if std::io::stderr().is_terminal() => {
+            lines.with_writer(std::io::stderr).without_time().boxed()
+        }
+        LogFormat::Text => {
+            let stderr = || Tame(std::io::stderr());
+            lines
+                .with_writer(stderr)
+                .with_ansi(false)
+                .without_time()
+                .boxed()
+        }
     }
 }
 
-fn lines(format: LogFormat, file: Mutex<Flushed>) -> Boxed {
+fn lines(format: LogFormat, file: Flushed) -> Boxed {
     // What cannot be written because the disk is full is not complained of line by line.
-    let text = fmt::layer()
-        .with_writer(file)
-        .with_ansi(false)
-        .log_internal_errors(false);
+    let lines = fmt::layer().with_ansi(false).log_internal_errors(false);
     match format {
-        LogFormat::Text => text.boxed(),
-        LogFormat::Json => text.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.with_writer(Mutex::new(Tame(file))).boxed(),
+        LogFormat::Json => lines
+            .with_writer(Mutex::new(file))
+            .json()
+            .flatten_event(true)
+            .boxed(),
+    }
+}
+
+/// Bytes of a line, the rest of which is left out.
+const LONGEST: usize = 8192;
+
+/// Writes whole lines. What clients send may be in them, so they hold no control characters and have an end.
+struct Tame<W>(W);
+
+impl<W: Write> Write for Tame<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if text.len() <= LONGEST && !text.iter().any(u8::is_ascii_control) {
+            self.0.write_all(line)?;
+        } else {
+            let text = String::from_utf8_lossy(&text[..text.len().min(LONGEST)]);
+            let text = text.replace(|c: char| c.is_control(), " ");
+            self.0.write_all(format!("{text}\n").as_bytes())?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -159,13 +199,13 @@ impl Write for Flushed {
     }
 }
 
-fn file(path: &Path, most: u64) -> std::io::Result<Mutex<Flushed>> {
+fn file(path: &Path, most: u64) -> std::io::Result<Flushed> {
     let changed = std::fs::metadata(path).and_then(|known| known.modified());
     let day = changed
         .map_or_else(|_| Utc::now(), DateTime::from)
         .date_naive();
     let file = RollingFileAppender::new(path, DailyOrFull { day, most }, KEPT)?;
-    Ok(Mutex::new(Flushed(file)))
+    Ok(Flushed(file))
 }
 
 /// The crate's own condition goes by local time, where a day may have no midnight; lines have UTC.
@@ -206,22 +246,32 @@ impl Observer for Logged {
 
 #[cfg(test)]
 mod tests {
-    use tracing_subscriber::fmt::MakeWriter as _;
-
     use super::*;
 
-    fn write(file: &Mutex<Flushed>, line: &str) {
-        let mut file = file.make_writer();
-        file.write_all(line.as_bytes()).unwrap();
+    #[test]
+    fn no_line_is_made_of_what_a_client_sends() {
+        let tamed = |line: &str| {
+            let mut out = Vec::new();
+            Tame(&mut out).write_all(line.as_bytes()).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(tamed("a line of 안내\n"), "a line of 안내\n");
+        assert_eq!(
+            tamed("id \"1\n2026 ERROR forged \u{1b}[31m\u{9b}\"\n"),
+            "id \"1 2026 ERROR forged  [31m \"\n"
+        );
+        let long = tamed(&"x".repeat(1 << 20));
+        assert!(long.len() == LONGEST + 1 && long.ends_with("x\n"));
     }
 
     #[test]
     fn a_full_file_makes_room_for_a_new_one_and_the_oldest_goes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
-        let file = file(&path, 10).unwrap();
+        let mut file = file(&path, 10).unwrap();
         for n in 0..40 {
-            write(&file, &format!("line number {n}\n"));
+            let line = format!("line number {n}\n");
+            file.write_all(line.as_bytes()).unwrap();
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "line number 39\n");
         let first = std::fs::read_to_string(dir.path().join("app.log.1")).unwrap();
@@ -233,12 +283,15 @@ mod tests {
     fn a_new_day_begins_a_new_file_even_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
-        write(&file(&path, 1000).unwrap(), "today\n");
-        write(&file(&path, 1000).unwrap(), "still today\n");
+        file(&path, 1000).unwrap().write_all(b"today\n").unwrap();
+        file(&path, 1000)
+            .unwrap()
+            .write_all(b"still today\n")
+            .unwrap();
         let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(24 * 3600);
         let handle = std::fs::File::options().append(true).open(&path).unwrap();
         handle.set_modified(yesterday).unwrap();
-        write(&file(&path, 1000).unwrap(), "tomorrow\n");
+        file(&path, 1000).unwrap().write_all(b"tomorrow\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "tomorrow\n");
         let old = std::fs::read_to_string(dir.path().join("app.log.1")).unwrap();
         assert_eq!(old, "today\nstill today\n");

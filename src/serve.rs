@@ -25,6 +25,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use tower::Layer as _;
+use tower_http::limit::RequestBodyLimitLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -106,7 +108,7 @@ pub fn router(service: Arc<Service>) -> Router {
     let openapi = Arc::new(openapi.to_json().unwrap_or_default());
     let tools = mcp(&service);
     api.merge(page::routes())
-        .route_service("/mcp", tools)
+        .route_service("/mcp", RequestBodyLimitLayer::new(BODY).layer(tools))
         .merge(storm::routes().layer(uploads))
         .merge(openai::routes())
         .route("/health", get(watch::health))

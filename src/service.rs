@@ -6,6 +6,7 @@ mod events;
 mod jobs;
 mod limit;
 mod live;
+mod logins;
 mod metrics;
 mod originals;
 mod parses;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub use documents::{Document, Pages, Piece, Text, TextFacts, Totals};
 pub use events::{Events, Kind, Told};
 pub use jobs::{JobView, Wish};
+pub use logins::Tried;
 pub use metrics::Metrics;
 pub use parses::{Parse, ParseState, parse};
 pub use questions::{Found, Question};
@@ -50,9 +52,9 @@ pub struct Service {
     pub metrics: Metrics,
     /// Who may use the server; `None` where there is no login.
     pub accounts: Option<Arc<Accounts>>,
-    pub lockout: Lockout,
+    lockout: Lockout,
     /// Passwords that are compared at once: each takes a core and 19 MB for a while.
-    pub passwords: Semaphore,
+    passwords: Arc<Semaphore>,
     observer: Arc<dyn Observer>,
     /// What may still be sent away while this server runs.
     budget: Mutex<Budget>,
@@ -89,7 +91,7 @@ impl Service {
             metrics: Metrics::default(),
             accounts,
             lockout: Lockout::default(),
-            passwords: Semaphore::new(2),
+            passwords: Arc::new(Semaphore::new(2)),
             bell: Notify::new(),
             parse_bell: Notify::new(),
             busy: Mutex::default(),

@@ -8,7 +8,7 @@ mod tests;
 mod values;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -77,6 +77,8 @@ pub struct Layer {
     pub keep_originals: Option<bool>,
     pub max_upload: Option<String>,
     pub login: Option<bool>,
+    pub hosts: Option<Vec<String>>,
+    pub proxies: Option<Vec<IpAddr>>,
     pub open_registration: Option<bool>,
     pub roots: Option<Vec<PathBuf>>,
     pub rate_limit: Option<u32>,
@@ -120,6 +122,8 @@ impl Layer {
             keep_originals,
             max_upload,
             login,
+            hosts,
+            proxies,
             open_registration,
             roots,
             rate_limit,
@@ -177,12 +181,16 @@ pub struct Settings {
     pub max_upload: u64,
     /// Whether a server asks who is there.
     pub login: bool,
+    /// Names a server is known by, beside those of this machine.
+    pub hosts: Vec<String>,
+    /// Proxies before it, which say where requests come from.
+    pub proxies: Vec<IpAddr>,
     /// Whether anybody may make an account.
     pub open_registration: bool,
     /// Folders from which MCP clients may take files in.
     pub roots: Vec<PathBuf>,
-    /// Requests a second of one user or address; 0 is no limit.
-    pub rate_limit: u32,
+    /// Requests a second of one user or address, where the user says; see [`Settings::rate_limit`].
+    pub asked_rate_limit: Option<u32>,
     /// Where a server keeps log files, if it does.
     pub log_dir: Option<PathBuf>,
     pub log_format: LogFormat,
@@ -264,7 +272,12 @@ impl Settings {
             .addr
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
         let cache_dir = first(env, &["SQUALL_CACHE_DIR"]).map(PathBuf::from);
-        let login = login(layer.login, addr)?;
+        let (hosts, proxies) = (
+            layer.hosts.unwrap_or_default(),
+            layer.proxies.unwrap_or_default(),
+        );
+        let is_open = !addr.ip().is_loopback() || !hosts.is_empty() || !proxies.is_empty();
+        let login = login(layer.login, is_open)?;
         Ok(Self {
             cache_dir: cache_dir
                 .or(default_dirs.cache)
@@ -300,6 +313,8 @@ impl Settings {
             min_confidence: confidence(layer.min_confidence)?,
             hnsw_min_chunks: layer.hnsw_min_chunks.unwrap_or(HNSW_MIN_CHUNKS),
             login,
+            hosts,
+            proxies,
             open_registration: layer.open_registration.unwrap_or(false),
             roots: layer.roots.unwrap_or_default(),
             addr,
@@ -308,9 +323,7 @@ impl Settings {
                 Some(text) => size("max_upload", &text)?,
                 None => MAX_UPLOAD,
             },
-            rate_limit: layer
-                .rate_limit
-                .unwrap_or(if login { RATE_LIMIT } else { 0 }),
+            asked_rate_limit: layer.rate_limit,
             log_dir: layer.log_dir,
             log_format: layer.log_format.unwrap_or_default(),
             log_level: layer.log_level.unwrap_or_default(),
@@ -320,6 +333,12 @@ impl Settings {
             },
             slow_query: duration("slow_query", layer.slow_query)?.unwrap_or(Duration::from_secs(1)),
         })
+    }
+
+    /// Requests a second of one user or address; 0 is no limit.
+    pub fn rate_limit(&self) -> u32 {
+        let default = if self.login { RATE_LIMIT } else { 0 };
+        self.asked_rate_limit.unwrap_or(default)
     }
 
     /// The same for a server whose socket somebody else has opened: where others can reach it, it asks
@@ -341,14 +360,14 @@ pub struct DefaultDirs {
     pub cache: Option<PathBuf>,
 }
 
-/// Whether a server on `addr` asks for a login: always, where others can reach it.
-fn login(value: Option<bool>, addr: SocketAddr) -> anyhow::Result<bool> {
-    match (value, addr.ip().is_loopback()) {
-        (Some(false), false) => Err(usage!(
-            "{addr} can be reached by others, so there must be a login; leave out login = false"
+/// Whether a server asks for a login: always, where others can reach it.
+fn login(value: Option<bool>, is_open: bool) -> anyhow::Result<bool> {
+    match value {
+        Some(false) if is_open => Err(usage!(
+            "others can reach this server, so there must be a login; leave out login = false"
         )
         .into()),
-        (asked, is_loopback) => Ok(asked.unwrap_or(!is_loopback)),
+        asked => Ok(asked.unwrap_or(is_open)),
     }
 }
 

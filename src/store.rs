@@ -123,8 +123,28 @@ pub struct Entry {
     pub parser: String,
     pub parsed: Parsed,
     pub chunks: Vec<IndexedChunk>,
-    /// Made from what is stored already: no job ends with it.
-    pub is_copy: bool,
+    pub origin: Origin,
+}
+
+/// Why a document is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A file was found.
+    File,
+    /// A job has a target for it; once that is gone it is not stored.
+    Job,
+    /// It is stored already: no job ends with it.
+    Copy,
+}
+
+/// What [`Store::put`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    New,
+    /// An older version is gone.
+    Replaced,
+    /// Nothing: its job was given up, or the document was removed meanwhile.
+    Unwanted,
 }
 
 /// A chunk with what the semantic arm needs; the lexical one takes its text apart.
@@ -271,11 +291,9 @@ pub trait Store: Ledger {
 
     /// Stores a document, or stores it anew: its pages and chunks are replaced then, its other
     /// paths and tags stay. Paths that pointed to other bytes now point here, and what no path
-    /// points to any more is dropped. The jobs of these bytes become completed. Returns whether an
-    /// older version was replaced.
-    fn put(&self, entry: &Entry) -> anyhow::Result<bool>;
-    /// Gives a stored document one more path, or new tags. Returns whether the path pointed to
-    /// another document before.
+    /// points to any more is dropped. The jobs of these bytes become completed.
+    fn put(&self, entry: &Entry) -> anyhow::Result<Stored>;
+    /// Gives a stored document one more path, or new tags. Returns whether there is such a document.
     fn attach(
         &self,
         collection: &str,

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Accounts, Role, User, Who, digest, passwords, secret};
+use super::{Accounts, Proof, Role, User, Who, digest, passwords, secret};
 
 /// Seconds an access token is good for, and a refresh token.
 const ACCESS: u64 = 15 * 60;
@@ -132,13 +132,17 @@ impl Accounts {
         let Ok(decoded) = jsonwebtoken::decode::<Claims>(token, &key, &rules) else {
             return Ok(None);
         };
-        let Claims { sub, sid, .. } = decoded.claims;
+        self.who_in_session(&decoded.claims.sub, &decoded.claims.sid)
+    }
+
+    /// A user with a session of that family.
+    pub(super) fn who_in_session(&self, user: &str, family: &str) -> anyhow::Result<Option<Who>> {
         let who = |row: &Row<'_>| {
             Ok(Who {
-                user_id: Some(sub.clone()),
+                user_id: Some(user.to_owned()),
                 username: row.get(0)?,
                 role: Role::parse(&row.get::<_, String>(1)?),
-                session: Some(sid.clone()),
+                proof: Proof::Session(family.to_owned()),
             })
         };
         let db = self.db();
@@ -146,7 +150,7 @@ impl Accounts {
             "SELECT username, role FROM users u WHERE id = ?1
              AND EXISTS (SELECT 1 FROM sessions s WHERE s.family = ?2 AND s.user_id = u.id)",
         )?;
-        Ok(statement.query_row([&sub, &sid], who).optional()?)
+        Ok(statement.query_row([user, family], who).optional()?)
     }
 }
 
@@ -206,11 +210,14 @@ mod tests {
         let good = accounts.login("ann", "password 1").unwrap().unwrap();
         let (_, others) = super::super::tests::accounts();
         assert!(others.who(&good.access_token).unwrap().is_none());
-        let sid = accounts.who(&good.access_token).unwrap().unwrap().session;
+        let who = accounts.who(&good.access_token).unwrap().unwrap();
+        let Proof::Session(sid) = who.proof else {
+            panic!("no session");
+        };
         let signed = |exp: u64, key: &[u8], algorithm: Algorithm| {
             let claims = Claims {
                 sub: user.id.clone(),
-                sid: sid.clone().unwrap(),
+                sid: sid.clone(),
                 exp,
             };
             let key = EncodingKey::from_secret(key);

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::{Accounts, Role, Who, digest, named, secret};
+use super::{Accounts, Proof, Role, Who, digest, named, secret};
 use crate::ledger::timestamp;
 use crate::usage;
 
@@ -26,6 +26,7 @@ impl Accounts {
     /// A usage error for a name that is taken or none.
     pub fn create_token(&self, name: &str, role: Role) -> anyhow::Result<String> {
         let name = named(name)?;
+        self.must_be_free(&name)?;
         let token = format!("{PREFIX}{}", secret()?);
         let made = self.db().execute(
             "INSERT OR IGNORE INTO tokens (digest, name, role, created_at) VALUES (?1, ?2, ?3, ?4)",
@@ -58,17 +59,17 @@ impl Accounts {
         self.delete("tokens", "name", name)
     }
 
-    pub(super) fn who_by_token(&self, token: &str) -> anyhow::Result<Option<Who>> {
+    pub(super) fn who_of_digest(&self, digest: &str) -> anyhow::Result<Option<Who>> {
         let who = |row: &Row<'_>| {
             Ok(Who {
                 user_id: None,
                 username: row.get(0)?,
                 role: Role::parse(&row.get::<_, String>(1)?),
-                session: None,
+                proof: Proof::Token(digest.to_owned()),
             })
         };
         let db = self.db();
         let mut statement = db.prepare_cached("SELECT name, role FROM tokens WHERE digest = ?1")?;
-        Ok(statement.query_row([digest(token)], who).optional()?)
+        Ok(statement.query_row([digest], who).optional()?)
     }
 }

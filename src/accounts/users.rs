@@ -1,10 +1,10 @@
 //! Users.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, TransactionBehavior, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Accounts, Role, named, passwords, secret};
+use super::{Accounts, Role, Who, named, passwords, secret};
 use crate::error::Error;
 use crate::ledger::timestamp;
 use crate::usage;
@@ -33,6 +33,7 @@ impl Accounts {
     /// A usage error for a name that is taken or none, or a password too short.
     pub fn create_user(&self, username: &str, password: &str, role: Role) -> anyhow::Result<User> {
         let username = named(username)?;
+        self.must_be_free(&username)?;
         let password = passwords::hash(password)?;
         let user = User {
             id: secret()?[..16].to_owned(),
@@ -91,21 +92,62 @@ impl Accounts {
         }
     }
 
-    /// Changes what a user may change of the own profile. A new password ends all sessions.
+    /// Has an admin change the role of another user, or with `None` remove that user; `None` where there is
+    /// none. Whether `who` still is an admin is seen in the same transaction, so that of two who do it to each
+    /// other one is late.
     ///
     /// # Errors
-    /// A usage error for a value that is none, or a wrong old password.
+    /// A usage error for oneself, and for who is no admin any more.
+    pub fn administer(
+        &self,
+        who: &Who,
+        id: &str,
+        role: Option<Role>,
+    ) -> anyhow::Result<Option<User>> {
+        let Some(known) = self.user(id)? else {
+            return Ok(None);
+        };
+        let mut db = self.db();
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(own) = &who.user_id {
+            if own == id {
+                return Err(usage!("another admin must do that to you").into());
+            }
+            let sql = "SELECT 1 FROM users WHERE id = ?1 AND role = 'admin'";
+            if tx.query_row(sql, [own], |_| Ok(())).optional()?.is_none() {
+                return Err(usage!("you are no admin any more").into());
+            }
+        }
+        match role {
+            Some(role) => tx.execute(
+                "UPDATE users SET role = ?2 WHERE id = ?1",
+                params![id, role.as_str()],
+            )?,
+            None => tx.execute("DELETE FROM users WHERE id = ?1", [id])?,
+        };
+        tx.commit()?;
+        Ok(Some(User {
+            role: role.unwrap_or(known.role),
+            ..known
+        }))
+    }
+
+    /// Changes what a user may change of the own profile, and whether the old password was right. A new one
+    /// ends all sessions.
+    ///
+    /// # Errors
+    /// A usage error for a value that is none.
     pub fn change_profile(
         &self,
         id: &str,
         name: Option<&str>,
         passwords: Option<(&str, &str)>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let new = match passwords {
             Some((old, new)) => {
                 let stored = self.password("id", id)?;
                 if !passwords::is_right(old, stored.as_ref().map(|(_, hash)| hash.as_str())) {
-                    return Err(usage!("the old password is not right").into());
+                    return Ok(false);
                 }
                 Some(passwords::hash(new)?)
             }
@@ -127,7 +169,8 @@ impl Accounts {
         if new.is_some() {
             tx.execute("DELETE FROM sessions WHERE user_id = ?1", [id])?;
         }
-        Ok(tx.commit()?)
+        tx.commit()?;
+        Ok(true)
     }
 
     /// Id and hashed password of a user.

@@ -1,6 +1,6 @@
 //! Commands around a server.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -20,7 +20,13 @@ pub struct Serve {
     /// Largest upload, such as 50MB [default: 200MB]
     #[arg(long, value_name = "SIZE")]
     pub max_upload: Option<String>,
-    /// Ask for a login on a loopback address too; on every other there always is one
+    /// Answer to this name, too, under which a proxy makes the server known; may be repeated
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
+    /// Believe this address where it says whom a request comes from (X-Forwarded-For); may be repeated
+    #[arg(long = "proxy", value_name = "ADDRESS")]
+    pub proxies: Vec<IpAddr>,
+    /// Ask for a login even where only this machine can reach the server; elsewhere there always is one
     #[arg(long)]
     pub login: bool,
     /// Let anybody make an account, as a reader

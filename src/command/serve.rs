@@ -61,7 +61,9 @@ pub fn run(cli: &Cli, settings: Settings, printer: &Printer) -> anyhow::Result<E
         tracing::info!("listening on http://{}", listener.local_addr()?);
         let worker = tokio::spawn(work(Arc::clone(&service)));
         let parsing = tokio::spawn(parse(Arc::clone(&service)));
-        let serving = listen(listener, router(Arc::clone(&service)), stop.clone());
+        let settings = service.settings();
+        let app = router(Arc::clone(&service));
+        let serving = listen(listener, app, &settings.proxies, stop.clone());
         let reloading = async {
             loop {
                 reload.recv().await;

@@ -12,7 +12,7 @@ use crate::document::{DocumentId, Page, Parsed, Source, Tags, Verdict};
 use crate::embed::{Embedder, Models};
 use crate::error::Error;
 use crate::ingest::{identity, index_pages};
-use crate::store::{EmbeddedStore, Entry, Store, WriterLock};
+use crate::store::{EmbeddedStore, Entry, Origin, Store, WriterLock};
 use crate::usage;
 
 /// The collection a corpus is put in.
@@ -160,6 +160,6 @@ fn entry(
         parser: PARSER.into(),
         parsed: Parsed { pages, title },
         chunks,
-        is_copy: false,
+        origin: Origin::File,
     }))
 }

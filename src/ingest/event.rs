@@ -118,6 +118,9 @@ impl Event {
     }
 }
 
+/// Why a document is left where somebody removed it, or gave its job up.
+pub const GIVEN_UP: &str = "it was given up";
+
 /// Hears of events, from several threads.
 pub trait Observer: Send + Sync {
     fn hear(&self, event: &Event);

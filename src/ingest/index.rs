@@ -12,7 +12,7 @@ use crate::chunk::{self, Limits};
 use crate::document::{Chunk, Page, Parsed, Verdict};
 use crate::embed::{Embedder, Role};
 use crate::parse::Parser;
-use crate::store::{Entry, IndexedChunk};
+use crate::store::{Entry, IndexedChunk, Origin, Stored};
 
 /// Chunks stored before they get index files: searches meanwhile look at those without one by one.
 const REFRESH: usize = 4096;
@@ -176,7 +176,10 @@ impl Indexer {
             parser: by.version().to_owned(),
             parsed,
             chunks,
-            is_copy: false,
+            origin: match self.run.takes_jobs {
+                true => Origin::Job,
+                false => Origin::File,
+            },
         };
         Ok(Some((fresh, entry)))
     }
@@ -257,9 +260,11 @@ fn refresh(run: &Run) {
 fn store(run: &Run, fresh: &Fresh, entry: Entry) {
     let start = Instant::now();
     match run.parts.store.put(&entry) {
-        Ok(replaced) => {
+        // Who removed it does not wait for it.
+        Ok(Stored::Unwanted) => run.tally.given_up(&fresh.source.path),
+        Ok(stored) => {
             run.tally.took(&fresh.source.path, "store", start);
-            run.tally.indexed(&entry, replaced);
+            run.tally.indexed(&entry, stored == Stored::Replaced);
             for other in run.release(&fresh.document_id) {
                 let attached = run.parts.store.attach(
                     &run.plan.collection,
@@ -268,7 +273,8 @@ fn store(run: &Run, fresh: &Fresh, entry: Entry) {
                     &fresh.tags,
                 );
                 match attached {
-                    Ok(_) => run.tally.linked(&other.path),
+                    Ok(true) => run.tally.linked(&other.path),
+                    Ok(false) => run.tally.given_up(&other.path),
                     Err(error) => run.halt(Halt::Fatal(error)),
                 }
             }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::index::Ready;
-use super::{Fresh, Halt, Run, lock};
+use super::{Fresh, GIVEN_UP, Halt, Run, lock};
 use crate::document::Parsed;
 use crate::ledger::{Job, JobState, job_id};
 use crate::parse::{Outcome, ParseError, Parser, Step, Work};
@@ -168,7 +168,8 @@ async fn keep(
     let others = run.release(&fresh.document_id);
     for source in std::iter::once(&fresh.source).chain(&others) {
         match store.attach(collection, &fresh.document_id, source, &fresh.tags) {
-            Ok(_) => run.tally.unchanged(&source.path),
+            Ok(true) => run.tally.unchanged(&source.path),
+            Ok(false) => run.tally.given_up(&source.path),
             Err(error) => run.halt(Halt::Fatal(error)),
         }
     }
@@ -235,13 +236,13 @@ async fn attempt(
     }
     let job = store.job(&job_id(parser.service(), &fresh.document_id))?;
     if !run.is_wanted(&fresh.source.path, &fresh.document_id)? {
-        return Err(ParseError::Withheld("it was given up".into()));
+        return Err(ParseError::Withheld(GIVEN_UP.into()));
     }
     if parser.would_send(job.as_ref()) {
         admit(run, fresh).await?;
     }
     if !note_begin(run, &**parser, fresh, job)? {
-        return Err(ParseError::Withheld("it was given up".into()));
+        return Err(ParseError::Withheld(GIVEN_UP.into()));
     }
     let path = &fresh.source.path;
     let report = |step: Step| run.tally.step(path, step);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::event::{BadlyRead, Event, FailedDocument, Observer, PendingJob, Summary};
+use super::event::{BadlyRead, Event, FailedDocument, GIVEN_UP, Observer, PendingJob, Summary};
 use super::parsing::Spent;
 use super::{Parts, Plan, lock};
 use crate::document::{Source, Verdict};
@@ -257,6 +257,11 @@ impl Tally {
     }
 
     /// Left for the next run; `reason` where it is this document's own.
+    /// Nobody waits for it any more.
+    pub fn given_up(&self, path: &str) {
+        self.parked(path, Some(GIVEN_UP.to_owned()));
+    }
+
     pub fn parked(&self, path: &str, reason: Option<String>) {
         let path = path.to_owned();
         self.tell(Event::Parked { path, reason }, |summary| {

@@ -9,7 +9,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::reply::{Refusal, Reply};
+use super::reply::{Refusal, Reply, blocking};
 use crate::accounts::{Role, Who};
 use crate::service::Service;
 
@@ -109,18 +109,33 @@ fn admit(service: &Service, request: &Request) -> Reply<Who> {
     };
     match who {
         Some(who) if who.role >= needed(request.method(), path) => Ok(who),
-        Some(_) => Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "FORBIDDEN",
-            "your role does not allow that",
-        )),
+        Some(_) => Err(may_not()),
         None if OPEN.contains(&path) || path.starts_with("/page/") => Ok(Who::nobody()),
-        None => Err(Refusal::new(
-            StatusCode::UNAUTHORIZED,
-            "UNAUTHORIZED",
-            "log in, or send a token: Authorization: Bearer ...",
-        )),
+        None => Err(log_in()),
     }
+}
+
+/// The same one as of now, after a body that took its time.
+pub async fn again(service: &Service, who: &Who, least: Role) -> Reply<Who> {
+    let Some(accounts) = service.accounts.clone() else {
+        return Ok(who.clone());
+    };
+    let who = who.clone();
+    match blocking(move || accounts.again(&who)).await? {
+        Some(who) if who.role >= least => Ok(who),
+        Some(_) => Err(may_not()),
+        None => Err(log_in()),
+    }
+}
+
+fn may_not() -> Refusal {
+    let message = "your role does not allow that";
+    Refusal::new(StatusCode::FORBIDDEN, "FORBIDDEN", message)
+}
+
+fn log_in() -> Refusal {
+    let message = "log in, or send a token: Authorization: Bearer ...";
+    Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
 }
 
 /// The least role for a request.

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::reply::{Done, Failure, Json, Refusal, Reply, blocking};
-use crate::accounts::{Accounts, Role, Session, Who};
-use crate::service::Service;
+use crate::accounts::{Accounts, Role, Session, Try, Who};
+use crate::service::{Service, Tried};
 
 /// Name and password.
 #[derive(Deserialize, ToSchema)]
@@ -61,22 +61,23 @@ pub async fn login(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     Json(credentials): Json<Credentials>,
 ) -> Reply<Json<Done<Session>>> {
-    let accounts = accounts(&service)?;
-    if let Some(wait) = service.lockout.wait(&credentials.username, from.ip()) {
-        return Err(too_often(wait));
-    }
-    let _turn = service.passwords.acquire().await;
     let Credentials { username, password } = credentials;
-    let name = username.clone();
-    match blocking(move || accounts.login(&username, &password)).await? {
-        Some(session) => {
-            service.lockout.succeeded(&name);
-            Ok(Done::new("logged in", session))
-        }
-        None => {
-            service.lockout.failed(&name, from.ip());
-            Err(unknown("wrong name or password"))
-        }
+    let tried = Try::Password {
+        name: username.clone(),
+        from: from.ip(),
+    };
+    let work = move |accounts: &Accounts| accounts.login(&username, &password);
+    let session = service.with_password(accounts(&service)?, tried, work);
+    let session = right(session.await?, || unknown("wrong name or password"))?;
+    Ok(Done::new("logged in", session))
+}
+
+/// What a right password gives.
+pub fn right<T>(tried: Tried<T>, wrong: impl FnOnce() -> Refusal) -> Reply<T> {
+    match tried {
+        Tried::Right(found) => Ok(found),
+        Tried::Wrong => Err(wrong()),
+        Tried::Later(wait) => Err(too_often(wait)),
     }
 }
 
@@ -102,19 +103,21 @@ pub async fn register(
             "ask whoever runs this server for an account",
         ));
     }
-    if let Some(wait) = service.lockout.wait("", from.ip()) {
-        return Err(too_often(wait));
-    }
-    // Accounts made by the hundred are as unwelcome as guesses.
-    service.lockout.failed("", from.ip());
-    let _turn = service.passwords.acquire().await;
-    let session = blocking(move || {
-        let Credentials { username, password } = credentials;
+    let Credentials { username, password } = credentials;
+    // Accounts made by the hundred are as unwelcome as guesses, but for those an admin makes.
+    let tried = match who.role {
+        Role::Admin => Try::Password {
+            name: who.username,
+            from: from.ip(),
+        },
+        _ => Try::Account { from: from.ip() },
+    };
+    let work = move |accounts: &Accounts| {
         let user = accounts.create_user(&username, &password, Role::Reader)?;
         accounts.login(&user.username, &password)
-    });
-    service.lockout.succeeded("");
-    let session = session.await?.ok_or_else(|| unknown("the user is gone"))?;
+    };
+    let session = service.with_password(accounts, tried, work).await?;
+    let session = right(session, || unknown("the user is gone"))?;
     Ok((StatusCode::CREATED, Done::new("registered", session)))
 }
 

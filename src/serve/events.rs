@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -15,12 +15,14 @@ use serde::Deserialize;
 use tokio::sync::broadcast;
 use utoipa::IntoParams;
 
-use super::reply::{Failure, Query};
+use super::reply::{Failure, Query, blocking};
 use crate::accounts::Who;
 use crate::service::{Service, Told};
 
 /// How often a sign of life goes out.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often it is looked up whether a listener still may.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// From where to go on.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -38,6 +40,8 @@ struct Listener {
     coming: broadcast::Receiver<Arc<Told>>,
     collection: Option<String>,
     who: Who,
+    /// When it was last seen that `who` may listen.
+    asked: Instant,
     service: Arc<Service>,
 }
 
@@ -51,6 +55,7 @@ impl Listener {
             coming,
             collection: since.collection.filter(|name| !name.is_empty()),
             who,
+            asked: Instant::now(),
             service,
         }
     }
@@ -66,6 +71,9 @@ impl Listener {
                     () = self.service.stop.cancelled() => return None,
                 },
             };
+            if !self.may_stay().await {
+                return None;
+            }
             let wanted = self.collection.as_ref();
             let shared = &self.service.settings().collection;
             if wanted.is_none_or(|collection| *collection == told.collection)
@@ -73,6 +81,26 @@ impl Listener {
             {
                 return Some(told);
             }
+        }
+    }
+}
+
+impl Listener {
+    /// Whether the session or the token has not ended meanwhile, and with which role. Looked up once a second.
+    async fn may_stay(&mut self) -> bool {
+        let Some(accounts) = self.service.accounts.clone() else {
+            return true;
+        };
+        if self.asked.elapsed() < AGAIN {
+            return true;
+        }
+        let who = self.who.clone();
+        match blocking(move || accounts.again(&who)).await {
+            Ok(Some(who)) => {
+                (self.who, self.asked) = (who, Instant::now());
+                true
+            }
+            _ => false,
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use axum::extract::multipart::{Field, Multipart, MultipartRejection};
 use axum::http::StatusCode;
 
-use super::access::collection;
+use super::access::{again, collection};
 use super::reply::{Refusal, Reply, blocking};
-use crate::accounts::Who;
+use crate::accounts::{Role, Who};
 use crate::document::Tags;
 use crate::service::{Service, Upload};
 
@@ -134,7 +134,9 @@ pub async fn accept(
     who: &Who,
     form: Form,
 ) -> Reply<Vec<crate::service::Accepted>> {
-    let collection = collection(service, who, form.collection.as_deref())?;
+    // A form may take an hour to come.
+    let who = again(service, who, Role::Writer).await?;
+    let collection = collection(service, &who, form.collection.as_deref())?;
     let service = Arc::clone(service);
     blocking(move || {
         let uploads = form.uploads.into_iter();

@@ -1,11 +1,11 @@
 //! What keeps pages of other sites from using the server through a visitor's browser, and headers that
 //! keep browsers from making more of an answer than it is.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 use super::reply::Refusal;
 use super::watch::{Entry, request_id};
 use crate::service::Service;
+use crate::settings::Settings;
 
 /// Sent with every answer.
 const HEADERS: [(header::HeaderName, &str); 4] = [
@@ -48,8 +49,21 @@ fn dressed(path: &str) -> Option<fn(Refusal) -> Response> {
 }
 
 /// Lets a request through if nothing speaks against it.
-pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    let is_loopback = service.settings().addr.ip().is_loopback();
+pub async fn guard(
+    State(service): State<Arc<Service>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let settings = service.settings();
+    if let Some(ConnectInfo(from)) = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .copied()
+    {
+        let ip = client(from.ip(), request.headers(), &settings.proxies);
+        let from = SocketAddr::new(ip, from.port());
+        request.extensions_mut().insert(ConnectInfo(from));
+    }
     let dressed = dressed(request.uri().path());
     let patience = match is_form(request.headers()) {
         true => PATIENCE_WITH_FILES,
@@ -58,7 +72,7 @@ pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: 
     let id = request_id(request.headers().get(REQUEST_ID));
     let entry = Entry::new(&request, &id);
     let span = tracing::error_span!("request", id = entry.id);
-    let mut answer = match refused(request.headers(), is_loopback) {
+    let mut answer = match refused(request.headers(), &Names::of(&settings)) {
         Some(refusal) => refusal.into_response(),
         None => match tokio::time::timeout(patience, next.run(request).instrument(span)).await {
             Ok(answer) => answer,
@@ -86,16 +100,54 @@ pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: 
     answer
 }
 
-/// Why a request is not let through. A server on a loopback address answers to local names only: a
-/// name of the outer world that leads here was pointed here by someone else (DNS rebinding).
-fn refused(headers: &HeaderMap, is_loopback: bool) -> Option<Refusal> {
+/// Whom a request comes from. Each proxy adds where it has it from at the end; what comes before the last
+/// one of ours may be made up.
+fn client(from: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
+    let from = from.to_canonical();
+    if !proxies.contains(&from) {
+        return from;
+    }
+    let lines = headers.get_all("x-forwarded-for");
+    let texts: Vec<&str> = lines.iter().filter_map(|line| line.to_str().ok()).collect();
+    let hops = texts.iter().flat_map(|line| line.split(','));
+    let hops: Vec<Option<IpAddr>> = hops.map(|hop| hop.trim().parse().ok()).collect();
+    let known = hops.iter().rev().map_while(|hop| *hop);
+    let mut known = known.map(|hop| hop.to_canonical());
+    known.find(|hop| !proxies.contains(hop)).unwrap_or(from)
+}
+
+/// The names a server answers to, beside those of this machine; all, where it is open and no name was given.
+struct Names<'s> {
+    any: bool,
+    given: &'s [String],
+}
+
+impl<'s> Names<'s> {
+    fn of(settings: &'s Settings) -> Self {
+        Self {
+            any: !settings.addr.ip().is_loopback() && settings.hosts.is_empty(),
+            given: &settings.hosts,
+        }
+    }
+
+    fn have(&self, host: &str) -> bool {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let is =
+            |given: &String| given.eq_ignore_ascii_case(name) || given.eq_ignore_ascii_case(host);
+        self.any || is_local(host) || self.given.iter().any(is)
+    }
+}
+
+/// Why a request is not let through. A name of the outer world that leads to a server on a loopback address,
+/// and that its user has not given, was pointed here by someone else (DNS rebinding).
+fn refused(headers: &HeaderMap, names: &Names<'_>) -> Option<Refusal> {
     let text = |name: header::HeaderName| Some(headers.get(name)?.to_str().unwrap_or("?"));
     let host = text(header::HOST).unwrap_or("");
-    if is_loopback && !is_local(host) {
+    if !names.have(host) {
         return Some(Refusal::new(
             StatusCode::MISDIRECTED_REQUEST,
             "WRONG_HOST",
-            "this server answers to localhost, 127.0.0.1 and [::1] only",
+            "this server answers to localhost, 127.0.0.1, [::1] and the names given with --host only",
         ));
     }
     let is_own = |origin: &str| {
@@ -134,7 +186,34 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        refused(&map, is_loopback).map(|refusal| refusal.status)
+        let names = Names {
+            any: !is_loopback,
+            given: &["docs.example".to_owned()],
+        };
+        refused(&map, &names).map(|refusal| refusal.status)
+    }
+
+    #[test]
+    fn only_proxies_of_ours_say_where_a_request_comes_from() {
+        let [proxy, inner, far] = [1, 2, 9].map(|n| IpAddr::from([10, 0, 0, n]));
+        let seen = |from: IpAddr, said: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in said {
+                headers.append("x-forwarded-for", HeaderValue::from_static(line));
+            }
+            client(from, &headers, &[proxy, inner])
+        };
+        assert_eq!(seen(far, &["1.1.1.1"]), far);
+        assert_eq!(seen(proxy, &["1.1.1.1, 10.0.0.9"]), far);
+        assert_eq!(seen(proxy, &["1.1.1.1", "10.0.0.9, 10.0.0.2"]), far);
+        for said in [&[][..], &["unknown"], &["1.1.1.1, unknown"], &["10.0.0.2"]] {
+            assert_eq!(seen(proxy, said), proxy, "{said:?}");
+        }
+        let mapped = "::ffff:10.0.0.1".parse().unwrap();
+        assert_eq!(
+            seen(mapped, &["2001:db8::1"]),
+            "2001:db8::1".parse::<IpAddr>().unwrap()
+        );
     }
 
     #[test]
@@ -145,6 +224,8 @@ mod tests {
             "127.0.0.1",
             "127.0.0.1:8000",
             "[::1]:8000",
+            "docs.example",
+            "Docs.Example:443",
         ] {
             assert_eq!(status(&[("host", host)], true), None, "{host}");
         }

@@ -51,7 +51,7 @@ pub async fn list(
         },
     };
     let slice = paging.slice()?;
-    let (total, jobs) = blocking(move || service.jobs(&query, slice)).await?;
+    let (total, jobs) = blocking(move || service.jobs(&who, &query, slice)).await?;
     Ok(List::new(&paging, total, jobs))
 }
 
@@ -66,20 +66,13 @@ pub async fn detail(
     Ok(Done::new("ok", visible(service, who, id).await?))
 }
 
-/// A job, if `who` may use a collection its pages go to.
+/// A job, as far as `who` may see it.
 pub async fn visible(service: Arc<Service>, who: Who, id: String) -> Reply<JobView> {
-    let shared = service.settings().collection.clone();
-    let job = blocking(move || service.job(&id)).await;
-    let job = job.map_err(|refusal| refusal.or_missing(MISSING))?;
-    let mut places = job.collections.iter();
-    if who.role == Role::Admin || places.any(|name| who.may_use(name, &shared)) {
-        return Ok(job);
-    }
-    let message = format!("there is no job {}", job.job_id);
-    Err(Refusal::new(StatusCode::NOT_FOUND, MISSING, message))
+    let job = blocking(move || service.job(&who, &id)).await;
+    job.map_err(|refusal| refusal.or_missing(MISSING))
 }
 
-/// Gives up a job that has not begun.
+/// Gives up a job that has not begun and nobody else waits for.
 #[utoipa::path(post, path = "/api/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses((status = 400, body = Failure), (status = 200, body = Done<JobView>), (status = 404, body = Failure), (status = 409, body = Failure)))]
 pub async fn cancel(
@@ -106,12 +99,16 @@ async fn wish(
     who: Who,
     id: String,
     message: &str,
-    wish: fn(&Service, &str) -> anyhow::Result<Wish>,
+    wish: fn(&Service, &Who, &str) -> anyhow::Result<Wish>,
 ) -> Reply<Json<Done<JobView>>> {
-    visible(Arc::clone(&service), who, id.clone()).await?;
-    let done = blocking(move || Ok((wish(&service, &id)?, service.job(&id)?))).await;
+    let done = blocking(move || Ok((wish(&service, &who, &id)?, service.job(&who, &id)?))).await;
     match done.map_err(|refusal| refusal.or_missing(MISSING))? {
         (Wish::Granted, job) => Ok(Done::new(message, job)),
+        (Wish::Shared, _) => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "JOB_SHARED",
+            "others wait for the same bytes; delete your document instead",
+        )),
         (Wish::Refused(state), _) => {
             let (code, message) = match state {
                 JobState::Queued | JobState::Processing | JobState::Uploading => {

@@ -1,15 +1,16 @@
 //! `/api/users`: oneself, and for admins everybody.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{accounts, unknown};
+use super::auth::{accounts, right};
 use super::reply::{Done, Failure, Json, Path, Refusal, Reply, blocking};
-use crate::accounts::{Accounts, Role, User, Who};
+use crate::accounts::{Accounts, Role, Try, User, Who};
 use crate::service::Service;
 
 /// What is changed of a profile; what is left out stays.
@@ -71,9 +72,10 @@ pub async fn me(State(service): State<Arc<Service>>, who: Who) -> Reply<Json<Don
 /// Changes the own profile. A new password ends every session.
 #[utoipa::path(put, path = "/api/users/profile", tag = "users", request_body = Profile,
     responses((status = 200, body = Done<User>), (status = 401, body = Failure),
-        (status = 404, body = Failure), (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
+        (status = 404, body = Failure), (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure), (status = 429, body = Failure)))]
 pub async fn profile(
     State(service): State<Arc<Service>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     who: Who,
     Json(profile): Json<Profile>,
 ) -> Reply<Json<Done<User>>> {
@@ -81,18 +83,27 @@ pub async fn profile(
     let Some(id) = who.user_id else {
         return Err(crate::usage!("a token has no profile").into());
     };
-    let _turn = service.passwords.acquire().await;
-    let user = blocking(move || {
-        let passwords = match (&profile.old_password, &profile.new_password) {
-            (Some(old), Some(new)) => Some((old.as_str(), new.as_str())),
-            (None, None) => None,
-            _ => return Err(crate::usage!("send the old and the new password").into()),
-        };
-        accounts.change_profile(&id, profile.name.as_deref(), passwords)?;
-        accounts.user(&id)
-    });
-    let user = user.await?.ok_or_else(|| unknown("the user is gone"))?;
-    Ok(Done::new("changed", user))
+    let passwords = match (profile.old_password, profile.new_password) {
+        (Some(old), Some(new)) => Some((old, new)),
+        (None, None) => None,
+        _ => return Err(crate::usage!("send the old and the new password").into()),
+    };
+    let tried = Try::Password {
+        name: who.username,
+        from: from.ip(),
+    };
+    let work = move |accounts: &Accounts| {
+        let passwords = passwords
+            .as_ref()
+            .map(|(old, new)| (old.as_str(), new.as_str()));
+        match accounts.change_profile(&id, profile.name.as_deref(), passwords)? {
+            true => accounts.user(&id),
+            false => Ok(None),
+        }
+    };
+    let user = service.with_password(accounts, tried, work).await?;
+    let wrong = || crate::usage!("the old password is not right").into();
+    Ok(Done::new("changed", right(user, wrong)?))
 }
 
 /// A user: oneself, or anybody for an admin.
@@ -132,14 +143,6 @@ fn administered(service: &Service, who: &Who) -> Reply<Arc<Accounts>> {
     }
 }
 
-/// Another user, whom an admin is to change: nobody takes the last admin's role away, not even by mistake.
-fn another(accounts: &Accounts, who: &Who, id: &str) -> anyhow::Result<Option<User>> {
-    if who.user_id.as_deref() == Some(id) {
-        return Err(crate::usage!("another admin must do that to you").into());
-    }
-    accounts.user(id)
-}
-
 /// All users, for admins.
 #[utoipa::path(get, path = "/api/users", tag = "users",
     responses((status = 200, body = Done<Vec<User>>), (status = 401, body = Failure), (status = 403, body = Failure), (status = 404, body = Failure)))]
@@ -159,13 +162,7 @@ pub async fn change(
     Json(change): Json<Change>,
 ) -> Reply<Json<Done<User>>> {
     let accounts = administered(&service, &who)?;
-    let changed = blocking(move || {
-        let Some(user) = another(&accounts, &who, &id)? else {
-            return Ok(None);
-        };
-        accounts.change_role(&user.username, change.role)?;
-        accounts.user(&id)
-    });
+    let changed = blocking(move || accounts.administer(&who, &id, Some(change.role)));
     Ok(Done::new("changed", changed.await?.ok_or_else(missing)?))
 }
 
@@ -179,12 +176,6 @@ pub async fn remove(
     Path(id): Path<String>,
 ) -> Reply<Json<Done<User>>> {
     let accounts = administered(&service, &who)?;
-    let removed = blocking(move || {
-        let found = another(&accounts, &who, &id)?;
-        if let Some(user) = &found {
-            accounts.remove_user(&user.username)?;
-        }
-        Ok(found)
-    });
+    let removed = blocking(move || accounts.administer(&who, &id, None));
     Ok(Done::new("removed", removed.await?.ok_or_else(missing)?))
 }

@@ -98,7 +98,11 @@ pub struct Entry {
     method: Method,
     path: String,
     start: Instant,
+    is_written: bool,
 }
+
+/// What is written where a client went away before there was an answer.
+const GONE: u16 = 499;
 
 impl Entry {
     pub fn new(request: &Request, id: &HeaderValue) -> Self {
@@ -109,12 +113,19 @@ impl Entry {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             start: Instant::now(),
+            is_written: false,
         }
     }
 
     /// Writes it, when the answer has begun.
-    pub fn log(self, answer: &Response) {
+    pub fn log(mut self, answer: &Response) {
         let who = answer.extensions().get::<Who>();
+        let bytes = answer.body().size_hint().exact();
+        self.write(answer.status().as_u16(), who, bytes);
+    }
+
+    fn write(&mut self, status: u16, who: Option<&Who>, bytes: Option<u64>) {
+        self.is_written = true;
         tracing::info!(
             target: ACCESS,
             id = self.id,
@@ -122,10 +133,18 @@ impl Entry {
             user = who.map(|who| who.username.as_str()),
             method = self.method.as_str(),
             path = self.path,
-            status = answer.status().as_u16(),
+            status,
             ms = (self.start.elapsed().as_secs_f64() * 1e4).round() / 10.0,
-            bytes = answer.body().size_hint().exact(),
+            bytes,
         );
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if !self.is_written {
+            self.write(GONE, None, None);
+        }
     }
 }
 

@@ -310,20 +310,25 @@ impl Service {
     /// # Errors
     /// Not found.
     pub fn remove(&self, collection: &str, id: &DocumentId) -> anyhow::Result<bool> {
+        let _turn = lock(&self.intake);
         let document = self.document(collection, id)?;
         if self.is_busy(collection, &document.path) {
             return Ok(false);
         }
-        let files: Vec<_> = (self.sources(collection, &document.paths)?.into_iter())
-            .map(|source| source.file)
-            .chain([self.original_path(id, &document.path)])
-            .collect();
-        self.store.remove(collection, &document.paths)?;
+        // First, so that what the worker has in hand is not stored from here on.
         let job = job_id(self.parsers().first.service(), id);
         for job in std::iter::once(job).chain(document.job_id) {
             self.store.forget_targets(&job, collection)?;
         }
-        let _turn = lock(&self.intake);
+        let now = self.store.list_document(collection, id)?;
+        let paths = now
+            .and_then(|now| now.row)
+            .map_or(document.paths, |row| row.paths);
+        let files: Vec<_> = (self.sources(collection, &paths)?.into_iter())
+            .map(|source| source.file)
+            .chain([self.original_path(id, &document.path)])
+            .collect();
+        self.store.remove(collection, &paths)?;
         for file in files {
             self.forget_original(id, &file)?;
         }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::lock;
 use crate::document::DocumentId;
-use crate::ingest::{Event, Observer};
+use crate::ingest::{Event, GIVEN_UP, Observer};
 use crate::ledger::timestamp;
 
 /// Events kept for those who come back and ask what they have missed.
@@ -207,6 +207,13 @@ impl Observer for Batch {
         let place = |path: &String| (self.collection.clone(), path.clone());
         if let Event::Started { path, .. } = event {
             lock(&self.service.busy).insert(place(path));
+        }
+        if let Event::Parked { path, reason } = event
+            && reason.as_deref() == Some(GIVEN_UP)
+        {
+            // Who removed it has told.
+            lock(&self.service.busy).remove(&place(path));
+            return;
         }
         if let Some(told) = self.told(event) {
             if !matches!(told.kind, Kind::Parsing | Kind::Embedding) {

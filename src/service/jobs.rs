@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Kind, Service, Told};
+use crate::accounts::{Role, Who};
 use crate::error::Error;
 use crate::ledger::{CANCELLED, JobState};
 use crate::store::{JobQuery, JobRow, Slice};
@@ -20,9 +21,6 @@ pub struct JobView {
     pub names: Vec<String>,
     /// Where its pages go first.
     pub collection: Option<String>,
-    /// Everywhere its pages go.
-    #[serde(skip)]
-    pub collections: Vec<String>,
     /// Who parses: `local`, or the service's base URL.
     pub service: String,
     /// Times it was begun.
@@ -36,8 +34,8 @@ pub struct JobView {
     pub updated_at: String,
 }
 
-impl From<JobRow> for JobView {
-    fn from(row: JobRow) -> Self {
+impl JobView {
+    fn new(row: JobRow) -> Self {
         let JobRow {
             job,
             targets,
@@ -53,10 +51,6 @@ impl From<JobRow> for JobView {
                 .unwrap_or_default(),
             names: paths,
             collection: targets.first().map(|target| target.collection.clone()),
-            collections: targets
-                .into_iter()
-                .map(|target| target.collection)
-                .collect(),
             service: job.service,
             attempts: job.attempts,
             error: job.error,
@@ -74,41 +68,70 @@ pub enum Wish {
     Granted,
     /// The job's state forbids it.
     Refused(JobState),
+    /// Others wait for it, too.
+    Shared,
 }
 
 impl Service {
-    /// A piece of the list of jobs, and how many there are.
-    pub fn jobs(&self, query: &JobQuery, slice: Slice) -> anyhow::Result<(u64, Vec<JobView>)> {
+    /// A piece of the list of jobs, and how many there are; of each what `who` may see.
+    pub fn jobs(
+        &self,
+        who: &Who,
+        query: &JobQuery,
+        slice: Slice,
+    ) -> anyhow::Result<(u64, Vec<JobView>)> {
         let (total, rows) = self.store.list_jobs(query, slice)?;
-        Ok((total, rows.into_iter().map(JobView::from).collect()))
+        let seen = rows
+            .into_iter()
+            .map(|row| JobView::new(self.seen_by(who, row)));
+        Ok((total, seen.collect()))
     }
 
-    /// One job.
+    /// One job, as far as `who` may see it.
     ///
     /// # Errors
     /// Not found.
-    pub fn job(&self, id: &str) -> anyhow::Result<JobView> {
-        Ok(self.job_row(id)?.into())
+    pub fn job(&self, who: &Who, id: &str) -> anyhow::Result<JobView> {
+        let row = self.job_row(who, id)?;
+        Ok(JobView::new(self.seen_by(who, row)))
     }
 
-    fn job_row(&self, id: &str) -> anyhow::Result<JobRow> {
-        let row = self.store.job_row(id)?;
-        Ok(row.ok_or_else(|| Error::NotFound(format!("there is no job {id}")))?)
+    /// Without the places of other people: the same bytes may be theirs, too.
+    fn seen_by(&self, who: &Who, mut row: JobRow) -> JobRow {
+        let shared = &self.settings().collection;
+        row.targets
+            .retain(|target| who.may_use(&target.collection, shared));
+        let paths = row.targets.iter().map(|target| target.source.path.clone());
+        row.paths = paths.collect();
+        row
     }
 
-    /// Gives up a job that has not begun; it may be tried again.
-    pub fn cancel(&self, id: &str) -> anyhow::Result<Wish> {
-        let row = self.job_row(id)?;
+    /// A whole job, of which `who` may see something.
+    fn job_row(&self, who: &Who, id: &str) -> anyhow::Result<JobRow> {
+        let shared = &self.settings().collection;
+        let found = self.store.job_row(id)?.filter(|row| {
+            let mut places = row.targets.iter();
+            who.role == Role::Admin || places.any(|target| who.may_use(&target.collection, shared))
+        });
+        Ok(found.ok_or_else(|| Error::NotFound(format!("there is no job {id}")))?)
+    }
+
+    /// Gives up a job that has not begun and nobody else waits for; it may be tried again.
+    pub fn cancel(&self, who: &Who, id: &str) -> anyhow::Result<Wish> {
+        let row = self.job_row(who, id)?;
+        if self.seen_by(who, row.clone()).targets.len() < row.targets.len() {
+            return Ok(Wish::Shared);
+        }
         if !self.store.cancel(id)? {
-            return Ok(Wish::Refused(self.job_row(id)?.job.state));
+            return Ok(Wish::Refused(self.job_row(who, id)?.job.state));
         }
         self.tell(&row, Kind::Failed, Some(CANCELLED));
         Ok(Wish::Granted)
     }
 
     /// Tries a failed job again.
-    pub fn retry(&self, id: &str) -> anyhow::Result<Wish> {
-        let row = self.job_row(id)?;
+    pub fn retry(&self, who: &Who, id: &str) -> anyhow::Result<Wish> {
+        let row = self.job_row(who, id)?;
         let is_here = row.job.service == self.parsers().first.service();
         let has_bytes = || {
             row.targets

@@ -20,7 +20,7 @@ pub struct Live(RwLock<Current>);
 impl Live {
     pub fn new(settings: Settings, parsers: Parsers) -> Self {
         Self(RwLock::new(Current {
-            limit: Arc::new(RateLimit::new(settings.rate_limit)),
+            limit: Arc::new(RateLimit::new(settings.rate_limit())),
             settings: Arc::new(settings),
             parsers,
         }))
@@ -61,8 +61,8 @@ impl Service {
             }
         )*} }
         keep!(
-            data_dir, collection, model, device, addr, login, max_upload, log_dir, log_format,
-            log_size
+            data_dir, collection, model, device, addr, login, hosts, proxies, max_upload, log_dir,
+            log_format, log_size
         );
         let parsers = parsers(&new)?;
         let budget = Budget::of(&new);
@@ -70,9 +70,9 @@ impl Service {
             *lock(&self.budget) = budget;
         }
         let mut current = self.live.0.write().unwrap_or_else(PoisonError::into_inner);
-        let limit = match new.rate_limit == old.rate_limit {
+        let limit = match new.rate_limit() == old.rate_limit() {
             true => Arc::clone(&current.limit),
-            false => Arc::new(RateLimit::new(new.rate_limit)),
+            false => Arc::new(RateLimit::new(new.rate_limit())),
         };
         *current = Current {
             parsers,

@@ -112,9 +112,9 @@ impl Service {
         target.source.path = self.free_name(&collection, &target.source.path, document_id)?;
         let path = target.source.path.clone();
         let new = Job::new(first.service(), document_id, target.source.size);
-        let is_in = store.contains(&collection, document_id)?;
+        let is_in = store.contains(&collection, document_id)?
+            && store.attach(&collection, document_id, &target.source, &target.tags)?;
         let state = if is_in {
-            store.attach(&collection, document_id, &target.source, &target.tags)?;
             store.begin(&new)?;
             store.settle_job(&new.id)?;
             if !self.settings().keep_originals {
@@ -154,11 +154,18 @@ impl Service {
         if !self.store.is_taken(collection, name, document_id)? {
             return Ok(name.to_owned());
         }
-        let digits: String = document_id.0.chars().take(8).collect();
-        Ok(match name.rsplit_once('.') {
+        let with = |digits: &str| match name.rsplit_once('.') {
             Some((stem, extension)) => format!("{stem} ({digits}).{extension}"),
             None => format!("{name} ({digits})"),
-        })
+        };
+        // Somebody may have called a document so on purpose.
+        for digits in [8, 16, 32] {
+            let name = with(&document_id.0[..digits]);
+            if !self.store.is_taken(collection, &name, document_id)? {
+                return Ok(name);
+            }
+        }
+        Ok(with(&document_id.0))
     }
 }
 

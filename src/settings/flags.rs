@@ -1,7 +1,5 @@
 //! The command line as a layer of settings.
 
-use std::path::PathBuf;
-
 use super::{Layer, LogLevel};
 use crate::cli::{Command, Global, Locking, Parsing, Retrieval};
 
@@ -50,6 +48,8 @@ pub(super) fn flags(global: &Global, command: &Command) -> Layer {
             max_upload: args.max_upload.clone(),
             login: args.login.then_some(true),
             open_registration: args.open_registration.then_some(true),
+            hosts: given(&args.hosts),
+            proxies: given(&args.proxies),
             roots: given(&args.roots),
             rate_limit: args.rate_limit,
             log_dir: args.logging.log_dir.clone(),
@@ -79,8 +79,8 @@ fn level(global: &Global) -> Option<LogLevel> {
     }
 }
 
-fn given(paths: &[PathBuf]) -> Option<Vec<PathBuf>> {
-    (!paths.is_empty()).then(|| paths.to_vec())
+fn given<T: Clone>(values: &[T]) -> Option<Vec<T>> {
+    (!values.is_empty()).then(|| values.to_vec())
 }
 
 fn locking(args: &Locking) -> Layer {

@@ -65,7 +65,7 @@ fn entry(path: &str, hash: &str, pages: &[(&str, [f32; 2])]) -> Entry {
                 vector: Some(vector.to_vec()),
             })
             .collect(),
-        is_copy: false,
+        origin: Origin::File,
     }
 }
 
@@ -100,11 +100,8 @@ fn documents_come_and_go(store: &dyn Store) {
     open(store);
     let id = DocumentId("h1".into());
     assert!(!store.contains("c", &id).unwrap());
-    assert!(
-        !store
-            .put(&entry("/r/a", "h1", &[("한글 one", [1.0, 0.0])]))
-            .unwrap()
-    );
+    let stored = store.put(&entry("/r/a", "h1", &[("한글 one", [1.0, 0.0])]));
+    assert_eq!(stored.unwrap(), Stored::New);
     assert!(store.contains("c", &id).unwrap());
     assert_eq!(store.page("c", &id, 1).unwrap().unwrap().text, "한글 one");
     assert!(store.page("c", &id, 2).unwrap().is_none());
@@ -146,11 +143,15 @@ fn a_changed_file_replaces_its_version(store: &dyn Store) {
     store
         .put(&entry("/r/a", "h1", &[("old", [1.0, 0.0])]))
         .unwrap();
-    assert!(
-        store
-            .put(&entry("/r/a", "h2", &[("new", [0.0, 1.0])]))
-            .unwrap()
-    );
+    let stored = store.put(&entry("/r/a", "h2", &[("new", [0.0, 1.0])]));
+    assert_eq!(stored.unwrap(), Stored::Replaced);
+    // A job that nobody waits for any more brings nothing back.
+    let late = Entry {
+        origin: Origin::Job,
+        ..entry("/r/late", "h3", &[("late", [0.0, 1.0])])
+    };
+    assert_eq!(store.put(&late).unwrap(), Stored::Unwanted);
+    assert!(store.source("c", "/r/late").unwrap().is_none());
     assert!(lexical(store, "old", &Filter::default()).is_empty());
     assert_eq!(lexical(store, "new", &Filter::default()), ["new"]);
     assert_eq!(store.collections().unwrap()[0].documents, 1);
@@ -161,22 +162,17 @@ fn two_paths_share_a_document(store: &dyn Store) {
     store
         .put(&entry("/r/a", "h1", &[("text", [1.0, 0.0])]))
         .unwrap();
-    let id = DocumentId("h1".into());
-    assert!(
-        !store
-            .attach("c", &id, &source("/r/b"), &Tags::new())
-            .unwrap()
-    );
+    let attach = |hash: &str, path: &str| {
+        let id = DocumentId(hash.into());
+        store.attach("c", &id, &source(path), &Tags::new()).unwrap()
+    };
+    assert!(attach("h1", "/r/b") && !attach("gone", "/r/b"));
     store.remove("c", &["/r/a".into()]).unwrap();
     assert_eq!(lexical(store, "text", &Filter::default()), ["text"]);
     store
         .put(&entry("/r/c", "h2", &[("other", [0.0, 1.0])]))
         .unwrap();
-    assert!(
-        store
-            .attach("c", &id, &source("/r/c"), &Tags::new())
-            .unwrap()
-    );
+    assert!(attach("h1", "/r/c"));
     assert!(!store.contains("c", &DocumentId("h2".into())).unwrap());
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::sqlite::EmbeddedStore;
 use super::sums;
-use super::{Entry, StoredSource};
+use super::{Entry, Origin, StoredSource};
 use crate::document::{DocumentId, Page, Parsed, Source, Verdict};
 
 /// `sources` rows as [`stored_source`] reads them.
@@ -158,7 +158,7 @@ impl EmbeddedStore {
             parser,
             parsed: Parsed { pages, title },
             chunks: Vec::new(),
-            is_copy: true,
+            origin: Origin::Copy,
         }))
     }
 

@@ -6,7 +6,7 @@ use super::sqlite::EmbeddedStore;
 use super::{
     Collection, CollectionRow, Depth, DocumentQuery, DocumentRow, Entry, Frequencies, History,
     JobQuery, JobRow, Listed, ModelIdentity, Nearest, Refreshed, Scored, Sketch, Slice, Store,
-    StoredSource,
+    Stored, StoredSource,
 };
 use crate::document::{Chunk, DocumentId, Filter, Hit, Page, Parsed, Source, Tags};
 use crate::ledger::{Job, Target};
@@ -29,7 +29,7 @@ impl Store for EmbeddedStore {
         self.swap_collection(old, new)
     }
 
-    fn put(&self, entry: &Entry) -> anyhow::Result<bool> {
+    fn put(&self, entry: &Entry) -> anyhow::Result<Stored> {
         self.put_entry(entry)
     }
 

@@ -1,6 +1,6 @@
 //! The ledger in SQLite: a row is durable when a method returns.
 
-use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::JobRow;
 use super::put::UNMET;
@@ -172,13 +172,7 @@ impl EmbeddedStore {
         path: &str,
         document: &DocumentId,
     ) -> anyhow::Result<bool> {
-        let db = self.reader();
-        let mut statement = db.prepare_cached(
-            "SELECT 1 FROM job_targets t JOIN jobs j ON j.id = t.job_id
-             WHERE t.collection = ?1 AND t.path = ?2 AND j.hash = ?3
-             AND NOT (j.state = 'failed' AND j.error = ?4)",
-        )?;
-        Ok(statement.exists(params![collection, path, document.0, CANCELLED])?)
+        is_wanted(&self.reader(), collection, path, document)
     }
 
     /// Whether a path holds other bytes, or waits for some.
@@ -236,6 +230,21 @@ impl EmbeddedStore {
             paths,
         })
     }
+}
+
+/// Whether a job that was not cancelled has a target there for these bytes.
+pub(super) fn is_wanted(
+    db: &Connection,
+    collection: &str,
+    path: &str,
+    document: &DocumentId,
+) -> anyhow::Result<bool> {
+    let mut statement = db.prepare_cached(
+        "SELECT 1 FROM job_targets t JOIN jobs j ON j.id = t.job_id
+         WHERE t.collection = ?1 AND t.path = ?2 AND j.hash = ?3
+         AND NOT (j.state = 'failed' AND j.error = ?4)",
+    )?;
+    Ok(statement.exists(params![collection, path, document.0, CANCELLED])?)
 }
 
 fn save_target(tx: &Transaction<'_>, job: &str, target: &Target, json: &str) -> anyhow::Result<()> {

@@ -5,16 +5,20 @@ use std::os::unix::ffi::OsStrExt as _;
 use anyhow::Context as _;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::Entry;
+use super::jobs;
 use super::sqlite::{EmbeddedStore, find_collection};
 use super::sums;
+use super::{Entry, Origin, Stored};
 use crate::document::{DocumentId, Source, Tags};
 use crate::error::Error;
 use crate::ledger::{JobState, job_id, timestamp};
 
 impl EmbeddedStore {
-    pub(super) fn put_entry(&self, entry: &Entry) -> anyhow::Result<bool> {
+    pub(super) fn put_entry(&self, entry: &Entry) -> anyhow::Result<Stored> {
         self.write(|tx| {
+            if entry.origin == Origin::Job && !is_wanted_anywhere(tx, entry)? {
+                return Ok(Stored::Unwanted);
+            }
             let collection = find_collection(tx, &entry.collection)?
                 .with_context(|| format!("collection '{}' is gone", entry.collection))?;
             let known = document_by_hash(tx, collection.id, &entry.document_id)?;
@@ -29,11 +33,14 @@ impl EmbeddedStore {
                 replaced |= point_source(tx, collection.id, document, source)?;
             }
             set_tags(tx, document, &entry.tags)?;
-            if !entry.is_copy {
+            if entry.origin != Origin::Copy {
                 settle_jobs(tx, entry)?;
             }
             raise_generation(tx, collection.id)?;
-            Ok(replaced)
+            Ok(match replaced {
+                true => Stored::Replaced,
+                false => Stored::New,
+            })
         })
     }
 
@@ -46,17 +53,15 @@ impl EmbeddedStore {
     ) -> anyhow::Result<bool> {
         self.write(|tx| {
             let collection = find_collection(tx, collection)?.context("the collection is gone")?;
-            let id: i64 = tx.query_row(
-                "SELECT id FROM documents WHERE collection_id = ?1 AND hash = ?2",
-                params![collection.id, document.0],
-                |row| row.get(0),
-            )?;
-            let moved = point_source(tx, collection.id, id, source)?;
+            let Some(id) = document_by_hash(tx, collection.id, document)? else {
+                return Ok(false);
+            };
+            point_source(tx, collection.id, id, source)?;
             if !tags.is_empty() {
                 set_tags(tx, id, tags)?;
             }
             raise_generation(tx, collection.id)?;
-            Ok(moved)
+            Ok(true)
         })
     }
 
@@ -84,6 +89,15 @@ impl EmbeddedStore {
             Ok(removed)
         })
     }
+}
+
+fn is_wanted_anywhere(tx: &Transaction<'_>, entry: &Entry) -> anyhow::Result<bool> {
+    for source in &entry.sources {
+        if jobs::is_wanted(tx, &entry.collection, &source.path, &entry.document_id)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn insert_document(tx: &Transaction<'_>, collection: i64, entry: &Entry) -> anyhow::Result<i64> {

@@ -9,7 +9,7 @@ use crate::support::Home;
 use crate::support::service::Service;
 
 /// A home with users `ann` (admin), `bob` and `eve` (writers) and `rita` (reader).
-fn home() -> Home {
+pub fn home() -> Home {
     let home = Home::new();
     for (name, role) in [
         ("ann", "admin"),
@@ -24,7 +24,7 @@ fn home() -> Home {
     home
 }
 
-fn login(service: &mut Service, name: &str) -> Value {
+pub fn login(service: &mut Service, name: &str) -> Value {
     service.headers.clear();
     let password = format!("{name} has a password");
     let (status, body) = service.post(
@@ -36,11 +36,11 @@ fn login(service: &mut Service, name: &str) -> Value {
     body["data"].clone()
 }
 
-fn become_(service: &mut Service, token: &str) {
+pub fn become_(service: &mut Service, token: &str) {
     service.headers = format!("authorization: Bearer {token}\r\n");
 }
 
-fn upload(service: &Service, collection: &str) -> (u16, Value) {
+pub fn upload(service: &Service, collection: &str) -> (u16, Value) {
     let fields = [("collection", collection)];
     let answer = service.form("/api/documents", &[("minutes.pdf", &minutes())], &fields);
     (answer.status, answer.json())

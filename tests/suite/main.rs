@@ -9,6 +9,7 @@ mod support;
 mod accepted;
 mod access;
 mod api;
+mod attacks;
 mod bad_input;
 mod cage;
 mod corruption;

@@ -241,16 +241,6 @@ fn nobody_is_turned_away_while_a_server_with_a_handed_socket_restarts() {
 }
 
 #[test]
-fn a_handed_socket_that_others_reach_asks_for_a_login() {
-    let home = Home::new();
-    home.run(&["token", "create", "ci"]).expect(0);
-    let socket = TcpListener::bind("0.0.0.0:0").unwrap();
-    let mut service = Service::start_on(&home, &socket, &[]);
-    service.address = service.address.replace("0.0.0.0", "127.0.0.1");
-    assert_eq!(service.get("/api/documents").0, 401);
-}
-
-#[test]
 fn who_asks_too_much_waits_and_others_do_not() {
     let home = Home::new();
     let [ann, bob] =

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::support::storm::{Reply, Server, TOKEN};
 use crate::support::Home;
+use crate::support::storm::{Reply, Server, TOKEN};
 
 pub const FAST: [&str; 4] = ["ingest", "docs", "--poll-interval", "10ms"];
 
