@@ -80,9 +80,8 @@ impl Tools {
         extensions: Extensions,
         Parameters(asked): Parameters<Asked>,
     ) -> Result<CallToolResult, ErrorData> {
-        self.run(
+        self.read(
             extensions,
-            Role::Reader,
             asked.collection.clone(),
             move |service, place| service.search(&asked.question(place)),
         )
@@ -98,9 +97,8 @@ impl Tools {
         extensions: Extensions,
         Parameters(asked): Parameters<Asked>,
     ) -> Result<CallToolResult, ErrorData> {
-        self.run(
+        self.read(
             extensions,
-            Role::Reader,
             asked.collection.clone(),
             move |service, place| service.answer(&asked.question(place), &mut |_| ()),
         )
@@ -113,14 +111,9 @@ impl Tools {
         extensions: Extensions,
         Parameters(asked): Parameters<PageAsked>,
     ) -> Result<CallToolResult, ErrorData> {
-        self.run(
-            extensions,
-            Role::Reader,
-            asked.collection,
-            move |service, place| {
-                service.page(&place, &DocumentId(asked.document_id), asked.page_number)
-            },
-        )
+        self.read(extensions, asked.collection, move |service, place| {
+            service.page(&place, &DocumentId(asked.document_id), asked.page_number)
+        })
         .await
     }
 
@@ -130,28 +123,23 @@ impl Tools {
         extensions: Extensions,
         Parameters(asked): Parameters<ListAsked>,
     ) -> Result<CallToolResult, ErrorData> {
-        self.run(
-            extensions,
-            Role::Reader,
-            asked.collection,
-            move |service, place| {
-                let query = DocumentQuery {
-                    collection: place,
-                    name: asked.name,
-                    ..DocumentQuery::default()
-                };
-                let slice = Slice {
-                    offset: asked
-                        .page
-                        .unwrap_or(1)
-                        .saturating_sub(1)
-                        .saturating_mul(LISTED),
-                    limit: LISTED,
-                };
-                let (total, documents) = service.documents(&query, slice)?;
-                Ok(Documents { total, documents })
-            },
-        )
+        self.read(extensions, asked.collection, move |service, place| {
+            let query = DocumentQuery {
+                collection: place,
+                name: asked.name,
+                ..DocumentQuery::default()
+            };
+            let slice = Slice {
+                offset: asked
+                    .page
+                    .unwrap_or(1)
+                    .saturating_sub(1)
+                    .saturating_mul(LISTED),
+                limit: LISTED,
+            };
+            let (total, documents) = service.documents(&query, slice)?;
+            Ok(Documents { total, documents })
+        })
         .await
     }
 
@@ -213,14 +201,14 @@ impl Tools {
         }
     }
 
-    async fn run<T: Serialize + Send + 'static>(
+    /// What `work` finds in the collection a call names, for who may read there.
+    async fn read<T: Serialize + Send + 'static>(
         &self,
         extensions: Extensions,
-        least: Role,
         name: Option<String>,
         work: impl FnOnce(&Service, String) -> anyhow::Result<T> + Send + 'static,
     ) -> Result<CallToolResult, ErrorData> {
-        let place = match self.place(&extensions, least, name) {
+        let place = match self.place(&extensions, Role::Reader, name) {
             Ok(place) => place,
             Err(error) => return reply::<T>(Err(error)),
         };

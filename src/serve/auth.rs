@@ -67,7 +67,7 @@ pub async fn login(
         from: from.ip(),
     };
     let work = move |accounts: &Accounts| accounts.login(&username, &password);
-    let session = service.with_password(accounts(&service)?, tried, work);
+    let session = service.with_password(accounts(&service)?, Some(tried), work);
     let session = right(session.await?, || unknown("wrong name or password"))?;
     Ok(Done::new("logged in", session))
 }
@@ -105,13 +105,7 @@ pub async fn register(
     }
     let Credentials { username, password } = credentials;
     // Accounts made by the hundred are as unwelcome as guesses, but for those an admin makes.
-    let tried = match who.role {
-        Role::Admin => Try::Password {
-            name: who.username,
-            from: from.ip(),
-        },
-        _ => Try::Account { from: from.ip() },
-    };
+    let tried = (who.role != Role::Admin).then(|| Try::Account { from: from.ip() });
     let work = move |accounts: &Accounts| {
         let user = accounts.create_user(&username, &password, Role::Reader)?;
         accounts.login(&user.username, &password)

@@ -101,7 +101,7 @@ pub async fn profile(
             false => Ok(None),
         }
     };
-    let user = service.with_password(accounts, tried, work).await?;
+    let user = service.with_password(accounts, Some(tried), work).await?;
     let wrong = || crate::usage!("the old password is not right").into();
     Ok(Done::new("changed", right(user, wrong)?))
 }

@@ -15,14 +15,17 @@ pub enum Tried<T> {
 }
 
 impl Service {
-    /// Runs `work`, which compares or hashes a password, and finds `None` where it was wrong.
+    /// Runs `work`, which compares or hashes a password, and finds `None` where it was wrong. What is `tried`
+    /// counts against who tries.
     pub async fn with_password<T: Send + 'static>(
         self: &Arc<Self>,
         accounts: Arc<Accounts>,
-        tried: Try,
+        tried: Option<Try>,
         work: impl FnOnce(&Accounts) -> anyhow::Result<Option<T>> + Send + 'static,
     ) -> anyhow::Result<Tried<T>> {
-        if let Err(wait) = self.lockout.begin(&tried) {
+        if let Some(tried) = &tried
+            && let Err(wait) = self.lockout.begin(tried)
+        {
             return Ok(Tried::Later(wait));
         }
         let turn = Arc::clone(&self.passwords).acquire_owned().await?;
@@ -32,8 +35,8 @@ impl Service {
             // Kept to the end of the work, not of the request.
             let _turn = turn;
             let found = span.in_scope(|| work(&accounts))?;
-            if found.is_some() {
-                service.lockout.succeeded(&tried);
+            if let (Some(_), Some(tried)) = (&found, &tried) {
+                service.lockout.succeeded(tried);
             }
             anyhow::Ok(found)
         });
