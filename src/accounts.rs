@@ -188,7 +188,9 @@ impl Accounts {
             .query_row(taken, [name], |row| row.get(0))
             .optional()?;
         match found {
-            Some(what) => Err(usage!("there is a {what} '{name}' already").into()),
+            Some(what) => {
+                Err(usage!("there is a {what} '{name}' already; choose another name").into())
+            }
             None => Ok(()),
         }
     }

@@ -81,7 +81,7 @@ pub enum Command {
     Status(Status),
     /// Drop documents or a whole collection from the index
     Remove(Remove),
-    /// Answer over HTTP
+    /// Serve documents and answers over HTTP, with a web page
     Serve(Serve),
     /// Be a tool of a language model: the Model Context Protocol on stdin and stdout
     Mcp(Mcp),

@@ -124,7 +124,7 @@ fn install(layers: Vec<Boxed>) {
     tracing_subscriber::registry().with(layers).init();
 }
 
-/// On a terminal and in a journal, which have the time already.
+/// Without the time on a terminal and in a journal, which has it.
 fn stderr(format: LogFormat) -> Boxed {
     let lines = fmt::layer().with_target(false);
     match format {
@@ -132,17 +132,18 @@ fn stderr(format: LogFormat) -> Boxed {
             .with_writer(std::io::stderr)
             .json()
             .flatten_event(true)
+            .with_span_list(false)
             .boxed(),
         LogFormat::Text if std::io::stderr().is_terminal() => {
             lines.with_writer(std::io::stderr).without_time().boxed()
         }
         LogFormat::Text => {
             let stderr = || Tame(std::io::stderr());
-            lines
-                .with_writer(stderr)
-                .with_ansi(false)
-                .without_time()
-                .boxed()
+            let lines = lines.with_writer(stderr).with_ansi(false);
+            match std::env::var_os("JOURNAL_STREAM") {
+                Some(_) => lines.without_time().boxed(),
+                None => lines.boxed(),
+            }
         }
     }
 }
@@ -156,6 +157,7 @@ fn lines(format: LogFormat, file: Flushed) -> Boxed {
             .with_writer(Mutex::new(file))
             .json()
             .flatten_event(true)
+            .with_span_list(false)
             .boxed(),
     }
 }

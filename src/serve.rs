@@ -45,8 +45,8 @@ const BODY: usize = 1 << 20;
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Squall",
-    description = "Documents in, cited answers out. Every answer is `{\"success\":true,\"message\":...,\"data\":...}`, \
-    every error `{\"success\":false,\"message\":...,\"error_code\":...,\"details\":...}`."
+    description = "Documents in, cited answers out. Every answer is {\"success\":true,\"message\":...,\"data\":...}, \
+    every error {\"success\":false,\"message\":...,\"error_code\":...,\"details\":...}."
 ))]
 struct Api;
 

@@ -12,7 +12,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde::Deserialize;
 
 pub use self::choices::{
@@ -20,10 +19,9 @@ pub use self::choices::{
 };
 use self::env::{environment, first, token};
 use self::flags::flags;
-use self::values::{base_url, duration, size, within};
-pub use self::values::{between, named, parse_day, parse_pages, parse_tag};
+use self::values::{base_url, duration, host, size, within};
+pub use self::values::{between, named, parse_addr, parse_day, parse_pages, parse_tag};
 use crate::cli::{Command, Global};
-use crate::error::Error;
 use crate::usage;
 
 /// A secret: never printed, not even by `{:?}`.
@@ -210,6 +208,7 @@ const HNSW_MIN_CHUNKS: usize = 100_000;
 /// Bytes.
 const MAX_UPLOAD: u64 = 200_000_000;
 const LOG_SIZE: u64 = 50_000_000;
+const LEAST_LOG_SIZE: u64 = 10_000;
 /// Requests a second of one user; people and scripts that wait for their answers stay far below.
 const RATE_LIMIT: u32 = 100;
 /// A quarter of a small laptop's memory; PDFs of thousands of pages take a tenth of it.
@@ -272,10 +271,9 @@ impl Settings {
             .addr
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
         let cache_dir = first(env, &["SQUALL_CACHE_DIR"]).map(PathBuf::from);
-        let (hosts, proxies) = (
-            layer.hosts.unwrap_or_default(),
-            layer.proxies.unwrap_or_default(),
-        );
+        let hosts = layer.hosts.unwrap_or_default().into_iter().map(host);
+        let hosts: Vec<String> = hosts.collect::<anyhow::Result<_>>()?;
+        let proxies = layer.proxies.unwrap_or_default();
         let is_open = !addr.ip().is_loopback() || !hosts.is_empty() || !proxies.is_empty();
         let login = login(layer.login, is_open)?;
         Ok(Self {
@@ -327,10 +325,7 @@ impl Settings {
             log_dir: layer.log_dir,
             log_format: layer.log_format.unwrap_or_default(),
             log_level: layer.log_level.unwrap_or_default(),
-            log_size: match layer.log_size {
-                Some(text) => size("log_size", &text)?,
-                None => LOG_SIZE,
-            },
+            log_size: log_size(layer.log_size)?,
             slow_query: duration("slow_query", layer.slow_query)?.unwrap_or(Duration::from_secs(1)),
         })
     }
@@ -341,9 +336,10 @@ impl Settings {
         self.asked_rate_limit.unwrap_or(default)
     }
 
-    /// The same for a server whose socket somebody else has opened: where others can reach it, it asks
+    /// The same for a server whose socket somebody else may have opened: where others can reach it, it asks
     /// for a login.
-    pub fn listening_on(self, addr: SocketAddr) -> Self {
+    pub fn listening_on(self, handed: Option<SocketAddr>) -> Self {
+        let Some(addr) = handed else { return self };
         let login = self.login || !addr.ip().is_loopback();
         Self {
             addr,
@@ -368,6 +364,15 @@ fn login(value: Option<bool>, is_open: bool) -> anyhow::Result<bool> {
         )
         .into()),
         asked => Ok(asked.unwrap_or(is_open)),
+    }
+}
+
+fn log_size(value: Option<String>) -> anyhow::Result<u64> {
+    match value.map(|text| size("log_size", &text)).transpose()? {
+        Some(bytes) if bytes < LEAST_LOG_SIZE => {
+            Err(usage!("log_size must be at least 10kB").into())
+        }
+        asked => Ok(asked.unwrap_or(LOG_SIZE)),
     }
 }
 
@@ -402,7 +407,9 @@ fn read_config(path: Option<&Path>, required: bool) -> anyhow::Result<Layer> {
         }
         Err(error) => return Err(usage!("cannot read {}: {error}", path.display()).into()),
     };
-    toml::from_str(&text)
-        .map_err(|error| Error::Usage(format!("in {}: {}", path.display(), error.message())))
-        .with_context(|| format!("the configuration file {} is not valid", path.display()))
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().map_or("", |span| &text[..span.start]);
+        let line = before.matches('\n').count() + 1;
+        usage!("{}, line {line}: {}", path.display(), error.message()).into()
+    })
 }

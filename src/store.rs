@@ -49,7 +49,7 @@ use crate::text::Script;
 use crate::usage;
 
 pub use listing::{Day, DocumentQuery, History, JobQuery, Listed, ListedJob, Slice, SortBy};
-pub use lock::WriterLock;
+pub use lock::{ServerLock, WriterLock};
 pub use repair::{Repaired, open as open_to_repair};
 pub use sqlite::EmbeddedStore;
 pub use transfer::Transferred;

@@ -209,12 +209,18 @@ pub fn folded(text: &str) -> String {
     text.nfkc().flat_map(char::to_lowercase).collect()
 }
 
+/// A line without the number it begins with, as an item or a heading does: `3. Budget` is `Budget`.
+pub fn unnumbered(line: &str) -> &str {
+    let is_number = |n: &str| (1..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit());
+    match line.split_once(['.', ')']) {
+        Some((n, rest)) if is_number(n) && rest.starts_with(' ') => rest.trim_start(),
+        _ => line,
+    }
+}
+
 /// Whether a line, without blanks before it, is an item of a list.
 pub fn is_item(line: &str) -> bool {
-    let numbered = line.split_once(['.', ')']).is_some_and(|(n, rest)| {
-        (1..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()) && rest.starts_with(' ')
-    });
-    numbered
+    unnumbered(line).len() < line.len()
         || line.starts_with(['•', '◦', '▪', '●', '○', '■', '□', '※', '·'])
         || ["- ", "* ", "+ "].iter().any(|mark| line.starts_with(mark))
 }
@@ -279,6 +285,16 @@ pub fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn items_have_a_number_or_a_mark() {
+        assert_eq!(unnumbered("3. 예산과 집행"), "예산과 집행");
+        for line in ["1.84 million", "2024. 3. 15.", "Budget"] {
+            assert_eq!(unnumbered(line), line);
+            assert!(!is_item(line));
+        }
+        assert!(is_item("12) twelve") && is_item("- dash") && is_item("□ 항목"));
+    }
 
     #[test]
     fn a_date_or_an_abbreviation_does_not_end_a_quote() {

@@ -92,6 +92,23 @@ impl Accounts {
         }
     }
 
+    /// Gives a user a new password, which ends all sessions.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such user, a usage error for a password that is none.
+    pub fn reset_password(&self, username: &str, password: &str) -> anyhow::Result<()> {
+        let hash = passwords::hash(password)?;
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        let sql = "UPDATE users SET password = ?2 WHERE username = ?1";
+        if tx.execute(sql, params![username, hash])? == 0 {
+            return Err(Error::NotFound(format!("there is no user '{username}'")).into());
+        }
+        let sql = "DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = ?1)";
+        tx.execute(sql, [username])?;
+        Ok(tx.commit()?)
+    }
+
     /// Has an admin change the role of another user, or with `None` remove that user; `None` where there is
     /// none. Whether `who` still is an admin is seen in the same transaction, so that of two who do it to each
     /// other one is late.

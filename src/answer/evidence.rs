@@ -7,7 +7,7 @@ use crate::document::Hit;
 use crate::embed::Role;
 use crate::retrieve::{Retrieved, Search};
 use crate::terms::{query_terms, terms};
-use crate::text::{is_item, quotable};
+use crate::text::{is_item, quotable, unnumbered};
 
 /// Chunks whose sentences are looked at, the best first.
 const CHUNKS: usize = 10;
@@ -76,8 +76,15 @@ pub fn gather<'a>(
             let satisfied = kind.is_in(text, question);
             let is_short = held[index].len() < FEWEST_TERMS && says_more && !is_lookup;
             // A heading has capitals, too: they make no answer of it.
-            let has_it = satisfied > 0.0 && kind != Wanted::Name;
-            let is_heading = is_short && !has_it && !says_something(text);
+            let has_it = kind != Wanted::Name && kind.is_in(unnumbered(text), question) > 0.0;
+            // One item alone is none: `6. Accounts` is the heading of what is below it.
+            let beside = [index.checked_sub(1), Some(index + 1)]
+                .into_iter()
+                .flatten();
+            let in_list = beside
+                .filter_map(|at| ranges.get(at))
+                .any(|range| is_item(&hit.text[range.clone()]));
+            let is_heading = is_short && !has_it && !says_something(text, in_list);
             if is_heading
                 || end - start > LONGEST
                 || !seen.insert((&hit.document_id, hit.page_number, start, end))
@@ -108,10 +115,10 @@ pub fn gather<'a>(
     Ok(found)
 }
 
-/// Whether a short line ends as a sentence does, or is an item, a row, or `Deposit: 500`.
-fn says_something(line: &str) -> bool {
+/// Whether a short line ends as a sentence does, or is an item of a list, a row, or `Deposit: 500`.
+fn says_something(line: &str, in_list: bool) -> bool {
     line.ends_with(['.', '!', '?', '다', '요', '음', '함', '。'])
-        || is_item(line)
+        || is_item(line) && (in_list || !line.starts_with(|c: char| c.is_ascii_digit()))
         || line.starts_with('|')
         || line.contains([':', '：'])
 }
@@ -198,5 +205,17 @@ impl Rarity {
             }
         }
         if all > 0.0 { found / all } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_alone_makes_no_item_of_a_heading() {
+        assert!(!says_something("6. Accounts and budget", false));
+        assert!(says_something("6. Accounts and budget", true));
+        assert!(says_something("• Accounts", false) && says_something("6. It was paid.", false));
     }
 }

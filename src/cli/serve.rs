@@ -12,7 +12,7 @@ use crate::settings::{LogFormat, LogLevel};
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Address to listen on [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = crate::settings::parse_addr)]
     pub addr: Option<SocketAddr>,
     /// Keep the bytes of uploads, for download and parsing anew [default: true]
     #[arg(long, value_name = "BOOL")]
@@ -94,6 +94,11 @@ pub enum UserCommand {
         username: String,
         /// What the user may do from now on
         role: Role,
+    },
+    /// Give a user a new password, and end the sessions
+    Password {
+        /// Name to log in with
+        username: String,
     },
     /// List the users
     List,

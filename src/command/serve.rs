@@ -21,7 +21,7 @@ use crate::present::Printer;
 use crate::serve::{listen, router};
 use crate::service::{Service, parse, work};
 use crate::settings::Settings;
-use crate::store::Store as _;
+use crate::store::{ServerLock, Store as _};
 use crate::usage;
 
 /// How long requests and jobs under way may take after the signal to stop.
@@ -30,12 +30,15 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub fn run(cli: &Cli, settings: Settings, printer: &Printer) -> anyhow::Result<Exit> {
     logs::start_server(&settings)?;
     app::check_roots(&settings)?;
-    let (listener, addr) = socket(settings.addr)?;
-    let settings = settings.listening_on(addr);
+    let (listener, handed) = socket(settings.addr)?;
+    let settings = settings.listening_on(handed);
     let parsers = app::parsers(&settings, Retry::None, false)?;
     let models = app::models(&settings)?;
     let store = app::store(&settings)?;
     store.refuse_lost_writes()?;
+    let _alone = ServerLock::acquire(&settings.data_dir, settings.lock_timeout, || {
+        tracing::warn!("another squall serves this data directory, waiting for it to end");
+    })?;
     if let Some(collection) = store.collection(&settings.collection)? {
         model_of(&models, &collection)?;
     }
@@ -67,7 +70,7 @@ pub fn run(cli: &Cli, settings: Settings, printer: &Printer) -> anyhow::Result<E
         let reloading = async {
             loop {
                 reload.recv().await;
-                reload_settings(&service, cli, addr);
+                reload_settings(&service, cli, handed);
             }
         };
         let drained = async {
@@ -85,15 +88,16 @@ pub fn run(cli: &Cli, settings: Settings, printer: &Printer) -> anyhow::Result<E
     })
 }
 
-/// A socket that is open already, as systemd hands it over, so that no client is turned away while the
-/// server restarts; else a new one.
+/// A socket that is open already and its address, as systemd hands it over, so that no client is turned away
+/// while the server restarts; else a new one.
 ///
 /// # Errors
 /// A usage error where neither can be had.
-fn socket(addr: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+fn socket(addr: SocketAddr) -> anyhow::Result<(TcpListener, Option<SocketAddr>)> {
     let handed = ListenFd::from_env().take_tcp_listener(0);
     let handed = handed
         .map_err(|error| usage!("the socket that was handed over is not one for TCP: {error}"))?;
+    let handed_addr = handed.as_ref().map(TcpListener::local_addr).transpose()?;
     let listener = match handed {
         Some(listener) => listener,
         None => TcpListener::bind(addr).map_err(|error| {
@@ -101,16 +105,15 @@ fn socket(addr: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
         })?,
     };
     listener.set_nonblocking(true)?;
-    let addr = listener.local_addr()?;
-    Ok((listener, addr))
+    Ok((listener, handed_addr))
 }
 
 /// Reads the configuration anew. What is wrong with it is logged, and the server goes on as it was.
-fn reload_settings(service: &Service, cli: &Cli, addr: SocketAddr) {
+fn reload_settings(service: &Service, cli: &Cli, handed: Option<SocketAddr>) {
     let done = Settings::load(&cli.global, &cli.command).and_then(|new| {
         app::check_roots(&new)?;
         let level = new.log_level;
-        let waiting = service.reload(new.listening_on(addr), |new| {
+        let waiting = service.reload(new.listening_on(handed), |new| {
             app::parsers(new, Retry::None, false)
         })?;
         logs::set_level(level)?;

@@ -21,6 +21,12 @@ pub fn run(command: UserCommand, settings: &Settings, printer: &Printer) -> anyh
                 users: accounts.users()?,
             }
         }
+        UserCommand::Password { username } => {
+            accounts.reset_password(&username, &password()?)?;
+            Report::Users {
+                users: accounts.users()?,
+            }
+        }
         UserCommand::List => Report::Users {
             users: accounts.users()?,
         },
@@ -72,7 +78,11 @@ fn missing(what: &str, name: &str) -> anyhow::Error {
 /// which every process on the machine can see.
 fn password() -> anyhow::Result<String> {
     if std::io::stdin().is_terminal() {
-        return Ok(rpassword::prompt_password("Password: ")?);
+        let password = rpassword::prompt_password("Password: ")?;
+        return match rpassword::prompt_password("Again: ")? == password {
+            true => Ok(password),
+            false => Err(crate::usage!("the two passwords differ").into()),
+        };
     }
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;

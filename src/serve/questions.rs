@@ -19,6 +19,8 @@ use crate::accounts::Who;
 use crate::document::Answer;
 use crate::service::{Found, Question, Service};
 
+const MISSING: &str = "COLLECTION_NOT_FOUND";
+
 /// A collection of documents.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CollectionView {
@@ -57,21 +59,24 @@ pub async fn collections(
 
 /// The best passages for a question.
 #[utoipa::path(post, path = "/api/search", tag = "questions", request_body = Question,
-    responses((status = 200, body = Done<Found>), (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
+    responses((status = 200, body = Done<Found>), (status = 400, body = Failure), (status = 404, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
 pub async fn search(
     State(service): State<Arc<Service>>,
     who: Who,
     Json(mut question): Json<Question>,
 ) -> Reply<Json<Done<Found>>> {
     question.collection = Some(collection(&service, &who, question.collection.as_deref())?);
-    let found = blocking(move || service.search(&question));
-    Ok(Done::new("ok", found.await?))
+    let found = blocking(move || service.search(&question)).await;
+    Ok(Done::new(
+        "ok",
+        found.map_err(|refusal| refusal.or_missing(MISSING))?,
+    ))
 }
 
 /// The answer to a question, quoted. With `stream`, server-sent events: `hits`, then `answer`.
 #[utoipa::path(post, path = "/api/query", tag = "questions", request_body = Question,
     responses((status = 200, content((Done<Answer> = "application/json"), (String = "text/event-stream"))),
-        (status = 400, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
+        (status = 400, body = Failure), (status = 404, body = Failure), (status = 413, body = Failure), (status = 415, body = Failure), (status = 422, body = Failure)))]
 pub async fn query(
     State(service): State<Arc<Service>>,
     who: Who,
@@ -83,7 +88,8 @@ pub async fn query(
         question.check()?;
         return Ok(stream_answer(service, question));
     }
-    let answer = blocking(move || service.answer(&question, &mut |_| ())).await?;
+    let answer = blocking(move || service.answer(&question, &mut |_| ())).await;
+    let answer = answer.map_err(|refusal| refusal.or_missing(MISSING))?;
     Ok(Done::new("ok", answer).into_response())
 }
 

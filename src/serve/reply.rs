@@ -257,11 +257,17 @@ fn unreadable(status: StatusCode) -> &'static str {
     }
 }
 
+const TOO_LARGE: &str = "the request is larger than this server takes: 1 MiB, and forms with files what --max-upload says";
+
 macro_rules! refuse {
     ($($rejection:ty),*) => {$(
         impl From<$rejection> for Refusal {
             fn from(error: $rejection) -> Self {
-                Self::new(error.status(), unreadable(error.status()), error.body_text())
+                let message = match error.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => TOO_LARGE.to_owned(),
+                    _ => error.body_text(),
+                };
+                Self::new(error.status(), unreadable(error.status()), message)
             }
         }
     )*};

@@ -51,7 +51,7 @@ pub async fn nowhere() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
         "NOT_FOUND",
-        "no such route; /docs lists them, beside POST /ingest, GET /ingest/status/{job_id} and POST /query",
+        "no such route; /docs lists those of /api, the README the others",
     )
 }
 

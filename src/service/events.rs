@@ -200,7 +200,8 @@ impl Batch {
 
 impl Observer for Batch {
     fn hear(&self, event: &Event) {
-        self.service.observer.hear(event);
+        let collection = self.collection.as_str();
+        tracing::error_span!("ingest", collection).in_scope(|| self.service.observer.hear(event));
         if let Event::Took { stage, seconds, .. } = event {
             self.service.metrics.stage(stage, *seconds);
         }

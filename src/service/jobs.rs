@@ -103,6 +103,7 @@ impl Service {
             .retain(|target| who.may_use(&target.collection, shared));
         let paths = row.targets.iter().map(|target| target.source.path.clone());
         row.paths = paths.collect();
+        row.paths.dedup();
         row
     }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::Service;
 use crate::ask::{Asker, check_question, collection_to_ask};
 use crate::document::{Answer, Filter, Hit, Tags};
+use crate::error::Error;
 use crate::retrieve::Search;
 use crate::settings::{MAX_TOP_K, Mode};
 use crate::text::nfc;
@@ -135,10 +136,10 @@ impl Service {
             tracing::warn!(
                 ms = time.as_millis() as u64,
                 collection = question.collection,
-                mode = ?question.mode,
-                top_k = question.top_k,
+                mode = ?question.mode.unwrap_or(self.settings().mode),
+                top_k = question.top_k.unwrap_or(self.settings().top_k),
                 characters = question.query.chars().count(),
-                ?stages,
+                stages = stages.iter().map(|(stage, ms)| format!("{stage} {ms:.1}")).collect::<Vec<_>>().join(", "),
                 "slow question"
             );
         }
@@ -157,7 +158,11 @@ impl Service {
         let name = self.collection_name(question.collection.as_deref())?;
         let store = &*self.store;
         if store.collection(&name)?.is_none() {
-            return Ok(None);
+            // One that documents may still be on their way to is empty, not missing.
+            return match name == self.settings().collection || name.starts_with('~') {
+                true => Ok(None),
+                false => Err(Error::NotFound(format!("there is no collection '{name}'")).into()),
+            };
         }
         let (collection, embedder) = collection_to_ask(store, &name, &self.models)?;
         let asker = Asker {

@@ -128,10 +128,29 @@ impl Service {
         let summary = ended?;
         self.charge(&summary);
         self.metrics.ingested(&summary);
+        tell(&summary);
         if let Some(reason) = &summary.service_error {
             tracing::error!("the parse service ended the batch: {reason}");
         }
         Ok(summary)
+    }
+}
+
+/// Tells the log what a batch has decided for those to come.
+fn tell(summary: &Summary) {
+    let (name, model) = (
+        &summary.collection,
+        summary.model.as_deref().unwrap_or("none"),
+    );
+    if let Some(why) = &summary.model_chosen {
+        tracing::info!("collection '{name}' was made with the {model} model, as {why}");
+    }
+    if summary.unembedded_chunks > 0 {
+        tracing::warn!(
+            "collection '{name}': {} chunks are in a script {model} does not read, and are found by their words \
+             only; `squall reembed -c {name} --model multilingual` makes it anew",
+            summary.unembedded_chunks
+        );
     }
 }
 

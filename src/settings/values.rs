@@ -1,5 +1,6 @@
 //! Single values from flags, environment and file: what is a valid one, and what to say of others.
 
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -86,6 +87,21 @@ pub(super) fn base_url(url: String) -> anyhow::Result<String> {
         return Err(usage!("STORM_API_URL '{url}' must start with http:// or https://").into());
     }
     Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// Parses an address to listen on for clap: `127.0.0.1:8000`, `[::]:8000`, `localhost:8000`.
+pub fn parse_addr(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut all| all.next());
+    found.ok_or_else(|| "write HOST:PORT, such as 127.0.0.1:8000".into())
+}
+
+/// A name as a browser sends it: no scheme, no path.
+pub(super) fn host(name: String) -> anyhow::Result<String> {
+    let fine = !name.is_empty() && !name.contains(|c: char| c == '/' || c.is_whitespace());
+    match fine {
+        true => Ok(name),
+        false => Err(usage!("'{name}' is no name of a host, write docs.example").into()),
+    }
 }
 
 /// Parses `KEY=VALUE` for clap.

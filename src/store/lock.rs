@@ -27,41 +27,82 @@ impl WriterLock {
         patience: Duration,
         waiting: impl FnOnce(),
     ) -> anyhow::Result<Self> {
+        let busy = || {
+            format!(
+                "another squall has been writing to {} for more than {}; try again when it is done, or wait \
+                 longer with --lock-timeout",
+                data_dir.display(),
+                humantime::format_duration(patience)
+            )
+        };
         let path = data_dir.join("writer.lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|error| {
-                Error::Store(format!(
-                    "{} cannot be opened for writing ({error}); check the permissions, or choose \
+        Ok(Self {
+            _file: lock(&path, patience, waiting, busy)?,
+        })
+    }
+}
+
+/// Held while a process serves: two would not hear of each other's documents.
+pub struct ServerLock {
+    _file: File,
+}
+
+impl ServerLock {
+    /// Waits for the lock, as a server that stops may still be at its last requests.
+    ///
+    /// # Errors
+    /// Exit code 5 when another process holds it for longer than `patience`.
+    pub fn acquire(
+        data_dir: &Path,
+        patience: Duration,
+        waiting: impl FnOnce(),
+    ) -> anyhow::Result<Self> {
+        let busy = || {
+            format!(
+                "another squall serves {} already; stop it, or choose another place with --data-dir",
+                data_dir.display()
+            )
+        };
+        let path = data_dir.join("serve.lock");
+        Ok(Self {
+            _file: lock(&path, patience, waiting, busy)?,
+        })
+    }
+}
+
+fn lock(
+    path: &Path,
+    patience: Duration,
+    waiting: impl FnOnce(),
+    busy: impl FnOnce() -> String,
+) -> anyhow::Result<File> {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| {
+            Error::Store(format!(
+                "{} cannot be opened for writing ({error}); check the permissions, or choose \
                      another place with --data-dir or SQUALL_DATA_DIR",
-                    path.display()
-                ))
-            })?;
-        let start = Instant::now();
-        let mut waiting = Some(waiting);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
-                    if let Some(waiting) = waiting.take() {
-                        waiting();
-                    }
-                    std::thread::sleep(PAUSE);
+                path.display()
+            ))
+        })?;
+    let start = Instant::now();
+    let mut waiting = Some(waiting);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
+                if let Some(waiting) = waiting.take() {
+                    waiting();
                 }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Store(format!(
-                        "another squall has been writing to {} for more than {}; try again when it \
-                         is done, or wait longer with --lock-timeout",
-                        data_dir.display(),
-                        humantime::format_duration(patience)
-                    ))
-                    .into());
-                }
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).with_context(|| format!("cannot lock {}", path.display()));
-                }
+                std::thread::sleep(PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Store(busy()).into());
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
             }
         }
     }

@@ -340,6 +340,13 @@ fn admins_see_to_the_others() {
     assert_eq!(upload(&service, "~rita").0, 202);
     home.run(&["user", "role", "rita", "reader"]).expect(0);
     refused(upload(&service, "~rita"), 403, "FORBIDDEN");
+    // A new password ends the session.
+    home.run_with(&["user", "password", "eve"], b"another password\n")
+        .expect(0);
+    let credentials = json!({"username": "eve", "password": "another password"});
+    assert_eq!(service.post("/api/auth/login", &credentials).0, 200);
+    home.run_with(&["user", "password", "nobody"], b"another password\n")
+        .expect(1);
     let ran = home.run(&["user", "role", "nobody", "reader"]).expect(1);
     assert!(ran.stderr.contains("no user 'nobody'"), "{}", ran.stderr);
     service.headers = ann_headers;

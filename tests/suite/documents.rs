@@ -164,9 +164,16 @@ fn collections_are_apart_and_filters_hold() {
     let budget = "Who approved the maintenance budget?";
     assert!(hits(json!({"query": budget, "collection": "port"})).contains(&"minutes.pdf".into()));
     assert!(!hits(json!({"query": budget})).contains(&"minutes.pdf".into()));
-    assert_eq!(
-        hits(json!({"query": budget, "collection": "nowhere"})),
-        [""; 0]
+    let nowhere = json!({"query": budget, "collection": "nowhere"});
+    refused(
+        service.post("/api/search", &nowhere),
+        404,
+        "COLLECTION_NOT_FOUND",
+    );
+    refused(
+        service.post("/api/query", &nowhere),
+        404,
+        "COLLECTION_NOT_FOUND",
     );
     let tagged = json!({"query": "sensor", "filter": {"tag": {"kind": "manual"}, "pages": "1-2"}});
     assert!(!hits(tagged).is_empty());

@@ -263,3 +263,39 @@ fn who_asks_too_much_waits_and_others_do_not() {
     assert!(guesses[0] == 401 && guesses.contains(&429), "{guesses:?}");
     assert!((0..20).all(|_| ask(&service, "/health").status == 200));
 }
+
+#[test]
+fn two_servers_do_not_share_a_data_directory() {
+    let home = Home::new();
+    let service = Service::start(&home, &[]);
+    let ran = home.run(&["serve", "--addr", "127.0.0.1:0", "--lock-timeout", "200ms"]);
+    let ran = ran.expect(5);
+    assert!(
+        ran.stderr.contains("serves") && ran.stderr.contains("--data-dir"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(service.stop(), 0);
+    assert_eq!(Service::start(&home, &[]).stop(), 0);
+}
+
+#[test]
+fn wrong_values_are_told_with_the_way_out() {
+    let home = Home::new();
+    let config = home.path().join("c.toml");
+    std::fs::write(&config, "top_k = 3\nmode = \"psychic\"\n").unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--addr", "8000"], "such as 127.0.0.1:8000"),
+        (&["--host", "https://docs.example"], "write docs.example"),
+        (&["--log-size", "1"], "at least 10kB"),
+        (&["--proxy", "gateway"], "invalid IP address"),
+        (
+            &["--config", config.to_str().unwrap()],
+            "c.toml, line 2: unknown variant `psychic`",
+        ),
+    ];
+    for (args, words) in cases {
+        let ran = home.run(&[&["serve"], args].concat()).expect(2);
+        assert!(ran.stderr.contains(words), "{args:?}: {}", ran.stderr);
+    }
+}
