@@ -120,6 +120,7 @@ fn entry(number: usize) -> Entry {
                 verdict: Verdict::Ok,
             }],
             title: None,
+            ..Parsed::default()
         },
         chunks,
         origin: Origin::File,

@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::ingest::Parsers;
 use crate::ledger::Retry;
 use crate::parse::Parser;
-use crate::parse::local::{Limits, LocalParser};
+use crate::parse::local::{Engine, Limits, LocalParser};
 use crate::parse::storm::{Client, Options, RetryPolicy, StormParser};
-use crate::settings::{DeviceChoice, ParserChoice, Settings};
+use crate::settings::{DeviceChoice, OcrChoice, ParserChoice, Settings};
 use crate::store::EmbeddedStore;
 use crate::usage;
 
@@ -59,11 +59,17 @@ pub fn parsers(settings: &Settings, retry: Retry, detach: bool) -> anyhow::Resul
     })
 }
 
-fn local(settings: &Settings) -> LocalParser {
-    LocalParser::new(Limits {
+/// The built-in parser.
+pub fn local(settings: &Settings) -> LocalParser {
+    let limits = Limits {
         time: settings.timeout.unwrap_or(LOCAL_TIMEOUT),
         memory: settings.parser_memory,
-    })
+    };
+    let engine = match settings.ocr {
+        OcrChoice::Auto => Engine::find(settings.language.as_deref()),
+        OcrChoice::Off => None,
+    };
+    LocalParser::new(limits, engine, settings.json_template.clone())
 }
 
 fn storm(settings: &Settings, retry: Retry, detach: bool) -> anyhow::Result<Arc<dyn Parser>> {

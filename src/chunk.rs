@@ -1,13 +1,16 @@
 //! Pages to chunks: a pure function. A chunk never crosses a page and knows its character range.
 
 mod normalise;
+mod running;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub use normalise::normalise;
+pub use running::bodies;
 
 use crate::document::{Chunk, Page};
-use crate::text::sentences;
+use crate::text::{sentences, table_head};
 
 /// Part of every fingerprint: raise it when the same page would give other chunks.
 pub const VERSION: u32 = 1;
@@ -37,12 +40,39 @@ impl Limits {
     }
 }
 
-/// Cuts one page into chunks. `count` gives a text's length in tokens.
+/// Longest head of a table, in bytes, that is put before its rows.
+const LONGEST_HEAD: usize = 300;
+
+/// What a chunk is found by: its own text, and before the rows of a table the table's head, which need not
+/// be in the chunk. `range` is the chunk's, in bytes of the page.
+pub fn searched(page: &str, range: Range<usize>) -> Cow<'_, str> {
+    let text = &page[range.clone()];
+    match table_head(page, range.start).filter(|head| head.len() <= LONGEST_HEAD) {
+        Some(head) => Cow::Owned(format!("{head}\n{text}")),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// A chunk and what it is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    pub chunk: Chunk,
+    /// As [`searched`] gives it.
+    pub searched: String,
+}
+
+/// Cuts the `body` of one page, a byte range of its text, into chunks. `count` gives a text's length in
+/// tokens.
 ///
-/// Every character of the page that is not blank is in at least one chunk, and every chunk's text
+/// Every character of the body that is not blank is in at least one chunk, and every chunk's text
 /// is exactly the page's text in its range.
-pub fn split(page: &Page, limits: Limits, count: &dyn Fn(&str) -> usize) -> Vec<Chunk> {
-    let units = units(&page.text, limits, count);
+pub fn split(
+    page: &Page,
+    body: Range<usize>,
+    limits: Limits,
+    count: &dyn Fn(&str) -> usize,
+) -> Vec<Cut> {
+    let units = units(&page.text, body, limits, count);
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut first = 0;
     while first < units.len() {
@@ -62,11 +92,14 @@ pub fn split(page: &Page, limits: Limits, count: &dyn Fn(&str) -> usize) -> Vec<
     let mut place = CharIndex::new(&page.text);
     ranges
         .into_iter()
-        .map(|range| Chunk {
-            page: page.number,
-            start: place.chars_before(range.start),
-            end: place.chars_before(range.end),
-            text: page.text[range].to_owned(),
+        .map(|range| Cut {
+            chunk: Chunk {
+                page: page.number,
+                start: place.chars_before(range.start),
+                end: place.chars_before(range.end),
+                text: page.text[range.clone()].to_owned(),
+            },
+            searched: searched(&page.text, range).into_owned(),
         })
         .collect()
 }
@@ -77,9 +110,15 @@ struct Unit {
     tokens: usize,
 }
 
-fn units(text: &str, limits: Limits, count: &dyn Fn(&str) -> usize) -> Vec<Unit> {
+fn units(
+    text: &str,
+    body: Range<usize>,
+    limits: Limits,
+    count: &dyn Fn(&str) -> usize,
+) -> Vec<Unit> {
     let mut units = Vec::new();
-    for range in sentences(text) {
+    for range in sentences(&text[body.clone()]) {
+        let range = body.start + range.start..body.start + range.end;
         let tokens = count(&text[range.clone()]);
         if tokens <= limits.target {
             units.push(Unit { range, tokens });
@@ -227,10 +266,36 @@ mod tests {
         }
     }
 
+    fn whole(page: &Page) -> Vec<Chunk> {
+        let cuts = split(page, 0..page.text.len(), small(), &count);
+        cuts.into_iter().map(|cut| cut.chunk).collect()
+    }
+
+    #[test]
+    fn rows_are_searched_with_the_head_of_their_table() {
+        let page = "Fees\n\n| boat | fee |\n| small | 20 |\n| large | 55 |";
+        let of = |text: &str| {
+            let start = page.find(text).unwrap();
+            searched(page, start..start + text.len())
+        };
+        assert_eq!(of("| large | 55 |"), "| boat | fee |\n| large | 55 |");
+        assert_eq!(of("| boat | fee |\n| small"), "| boat | fee |\n| small");
+        assert_eq!(of("Fees"), "Fees");
+    }
+
+    #[test]
+    fn what_is_not_in_the_body_is_in_no_chunk() {
+        let page = page("Harbour news\n\nOne two three.\n\n- 3 -");
+        let body = page.text.find("One").unwrap()..page.text.find("- 3").unwrap();
+        let chunks = split(&page, body, small(), &count);
+        let texts: Vec<&str> = chunks.iter().map(|cut| cut.chunk.text.as_str()).collect();
+        assert_eq!((texts, chunks[0].chunk.start), (vec!["One two three."], 14));
+    }
+
     #[test]
     fn sentences_are_packed_and_the_last_short_one_is_repeated() {
         let text = "One two three. Four five six. Ab cd. Ef gh ij kl.";
-        let chunks = split(&page(text), small(), &count);
+        let chunks = whole(&page(text));
         let texts: Vec<&str> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
         assert_eq!(
             texts,
@@ -240,14 +305,11 @@ mod tests {
                 "Ab cd. Ef gh ij kl."
             ]
         );
-        let texts: Vec<String> = split(
-            &page("One two three. Four five. Six seven eight nine ten."),
-            small(),
-            &count,
-        )
-        .into_iter()
-        .map(|chunk| chunk.text)
-        .collect();
+        let texts: Vec<String> =
+            whole(&page("One two three. Four five. Six seven eight nine ten."))
+                .into_iter()
+                .map(|chunk| chunk.text)
+                .collect();
         assert_eq!(
             texts,
             ["One two three. Four five.", "Six seven eight nine ten."]
@@ -257,14 +319,14 @@ mod tests {
     #[test]
     fn an_endless_word_is_cut() {
         let text = "x".repeat(1000);
-        let chunks = split(&page(&text), small(), &count);
+        let chunks = whole(&page(&text));
         assert!(chunks.iter().all(|chunk| count(&chunk.text) <= 8));
         assert_eq!(chunks.iter().map(|c| c.text.len()).sum::<usize>(), 1000);
     }
 
     #[test]
     fn a_blank_page_has_no_chunks() {
-        assert!(split(&page(" \n\n"), small(), &count).is_empty());
+        assert!(whole(&page(" \n\n")).is_empty());
     }
 
     #[test]
@@ -286,7 +348,7 @@ mod tests {
             let page = page(&text);
             let chars: Vec<char> = text.chars().collect();
             let mut covered = vec![false; chars.len()];
-            for chunk in split(&page, small(), &count) {
+            for chunk in whole(&page) {
                 prop_assert_eq!(&String::from_iter(&chars[chunk.start..chunk.end]), &chunk.text);
                 prop_assert!(count(&chunk.text) <= small().limit);
                 covered[chunk.start..chunk.end].fill(true);

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 pub use self::serve::{Logging, Mcp, Serve, TokenCommand, UserCommand};
 use crate::ledger::Retry;
-use crate::settings::{DeviceChoice, IndexChoice, Mode, ParserChoice, StormApi};
+use crate::settings::{DeviceChoice, IndexChoice, Mode, OcrChoice, ParserChoice, StormApi};
 
 /// Turn a folder of documents into cited answers.
 #[derive(Debug, Parser)]
@@ -77,6 +77,8 @@ pub enum Command {
     /// Answer questions from the documents, with quotes and pages
     #[command(visible_alias = "ask")]
     Query(Query),
+    /// Show what is in a document: its tables, dates, amounts, key phrases, a summary
+    Inspect(Inspect),
     /// Show what is in, what is under way, what failed and why
     Status(Status),
     /// Drop documents or a whole collection from the index
@@ -186,27 +188,58 @@ pub struct Parsing {
     /// Storm: send at most SIZE in this run, such as 100MB; what is over waits
     #[arg(long, value_name = "SIZE")]
     pub max_bytes: Option<String>,
-    /// Local: memory one parser process may take [default: 2GB]
-    #[arg(long, value_name = "SIZE")]
-    pub parser_memory: Option<String>,
     /// Documents parsed at once [default: 4 with storm, one a core with local]
     #[arg(short = 'j', long, value_name = "N")]
     pub concurrency: Option<usize>,
     /// Storm: first pause between two looks at a job [default: 2s]
     #[arg(long, value_name = "TIME")]
     pub poll_interval: Option<String>,
-    /// Longest wait for one document [default: 10m with storm, 2m with local]
-    #[arg(long, value_name = "TIME")]
-    pub timeout: Option<String>,
-    /// Storm: language hint, such as ko or en
-    #[arg(long, value_name = "LANG")]
-    pub language: Option<String>,
     /// Storm: which generation of the API the service speaks [default: auto]
     #[arg(long, value_name = "API")]
     pub storm_api: Option<StormApi>,
+    #[command(flatten)]
+    pub reading: Reading,
     /// How long to wait for another squall that is writing [default: 60s]
     #[arg(long, value_name = "TIME")]
     pub lock_timeout: Option<String>,
+}
+
+/// How one document is read.
+#[derive(Debug, Args)]
+pub struct Reading {
+    /// Longest wait for one document [default: 10m with storm, 2m with local]
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<String>,
+    /// What the documents are in, such as ko or en: a hint for Storm and for OCR
+    #[arg(long, value_name = "LANG")]
+    pub language: Option<String>,
+    /// Local: whether pictures and scanned pages are read by OCR [default: auto]
+    #[arg(long, value_name = "WHICH")]
+    pub ocr: Option<OcrChoice>,
+    /// Local: the text of an object in a JSON file, such as '{title}: {body}' [default: all fields]
+    #[arg(long, value_name = "TEXT")]
+    pub json_template: Option<String>,
+    /// Local: memory one parser process may take [default: 2GB]
+    #[arg(long, value_name = "SIZE")]
+    pub parser_memory: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A file, which need not be ingested, or the path or id of a document that is
+    #[arg(value_name = "FILE|ID")]
+    pub document: String,
+    /// Collection of the document [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Print the text of the pages; with --json, add it
+    #[arg(long)]
+    pub pages: bool,
+    /// Print table number N as CSV
+    #[arg(long, value_name = "N", conflicts_with = "pages")]
+    pub table: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod eval;
 mod export;
 mod import;
 mod ingest;
+mod inspect;
 mod interrupt;
 mod man;
 mod mcp;
@@ -51,6 +52,7 @@ fn with(cli: Cli, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit
     match cli.command {
         Command::Ingest(args) => ingest::run(args, settings, printer),
         Command::Query(args) => query::run(args, settings, printer),
+        Command::Inspect(args) => inspect::run(args, settings, printer),
         Command::Status(args) => status::run(args, settings, printer),
         Command::Remove(args) => remove::run(args, settings, printer),
         Command::Mcp(_) => mcp::run(settings),

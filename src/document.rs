@@ -104,11 +104,66 @@ pub struct Page {
 }
 
 /// What a parser made of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Parsed {
     /// In ascending order of `number`.
     pub pages: Vec<Page>,
     pub title: Option<String>,
+    #[serde(default)]
+    pub details: Details,
+}
+
+/// What a file says of itself beside its text, and what its parser noticed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Details {
+    /// What the file is by its content, such as `pdf` or `hwp`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub format: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keywords: Option<String>,
+    /// RFC 3339, as far as the file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<String>,
+    /// The program that wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub producer: Option<String>,
+    /// The table of contents the file carries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outline: Vec<OutlineItem>,
+    /// Names of files inside it, whose text is not among the pages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<String>,
+    /// How sure the OCR engine is of the words of a page, 0 to 1, by page number.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ocr: BTreeMap<u32, f32>,
+    /// What the user should know, such as a file name that ends in the wrong way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Details {
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self == &Details::default()
+    }
+}
+
+/// An entry of a document's own table of contents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OutlineItem {
+    /// 1 is the highest.
+    pub level: u8,
+    pub title: String,
+    /// Where it leads, if the file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
 }
 
 /// A piece of one page, small enough to embed.

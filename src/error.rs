@@ -32,6 +32,9 @@ pub enum Error {
     /// Exit code 2.
     #[error("{0}")]
     Usage(String),
+    /// Exit code 3: a document cannot be read.
+    #[error("{0}")]
+    Document(String),
     /// Exit code 4.
     #[error("{0}")]
     Service(String),
@@ -51,6 +54,7 @@ impl Error {
         match self {
             Error::NotFound(_) => Exit::NotFound,
             Error::Usage(_) => Exit::Usage,
+            Error::Document(_) => Exit::Partial,
             Error::Service(_) => Exit::Service,
             Error::Store(_) | Error::Damaged(_) => Exit::Store,
             Error::Interrupted => Exit::Interrupted,

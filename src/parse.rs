@@ -23,6 +23,10 @@ pub trait Parser: Send + Sync {
     fn extensions(&self) -> &'static [&'static str];
     /// Documents to parse at once when the user does not say.
     fn default_concurrency(&self) -> usize;
+    /// Whether it would read pages better than the version of it with this name did.
+    fn reads_more_than(&self, _version: &str) -> bool {
+        false
+    }
     /// Called when a run begins: what an earlier one gave up on may work by now.
     fn begin(&self) {}
     /// Whether [`Parser::parse`] would send the document away, given the row the ledger has for it.
@@ -66,10 +70,27 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     Parsing,
-    Uploading { sent: u64, total: u64 },
-    Submitted { job: String, remote_id: String },
-    Waiting { state: String, waited: Duration },
-    Retrying { reason: String, pause: Duration },
+    /// Pictures are being read, so many of so many pages are.
+    Recognising {
+        pages: usize,
+        of: usize,
+    },
+    Uploading {
+        sent: u64,
+        total: u64,
+    },
+    Submitted {
+        job: String,
+        remote_id: String,
+    },
+    Waiting {
+        state: String,
+        waited: Duration,
+    },
+    Retrying {
+        reason: String,
+        pause: Duration,
+    },
 }
 
 /// Why a file has no pages.

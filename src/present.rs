@@ -12,7 +12,9 @@ use crate::accounts::{Role, TokenRow, User};
 use crate::cli::Global;
 use crate::document::{Answer, SCHEMA};
 use crate::eval::Evaluation;
+use crate::extract::Table;
 use crate::ingest::{Event, Observer, Summary};
+use crate::inspect::Inspection;
 use crate::logs::Logged;
 use crate::progress::{Bars, Counter, Lines};
 use crate::reembed::Reembedded;
@@ -28,6 +30,8 @@ pub enum Report {
     Refusal {
         error: String,
     },
+    Inspection(Box<Inspection>),
+    Table(Table),
     Status(StatusReport),
     Job(JobRow),
     Removed(RemoveReport),
@@ -152,6 +156,11 @@ impl Printer {
             json: global.json,
             quiet: global.quiet,
         }
+    }
+
+    /// Whether the user wants JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
     }
 
     /// Prints a report as the user wants it.

@@ -107,6 +107,9 @@ impl Observer for Bars {
             Event::Started { path, .. } | Event::Parsing { path } => {
                 self.with(path, |bar| bar.set_message("parsing"));
             }
+            Event::Recognising { path, pages, of } => self.with(path, |bar| {
+                bar.set_message(format!("reading pictures {pages}/{of}"));
+            }),
             Event::Parsed { path } => self.with(path, |bar| bar.set_message("parsed")),
             Event::Uploading { path, sent, total } => self.with(path, |bar| {
                 bar.set_message(format!("uploading {} of {} kB", sent / 1000, total / 1000));

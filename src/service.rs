@@ -11,6 +11,7 @@ mod metrics;
 mod originals;
 mod parses;
 mod questions;
+mod reports;
 mod uploads;
 mod worker;
 
@@ -20,13 +21,14 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-pub use documents::{Document, Pages, Piece, Text, TextFacts, Totals};
+pub use documents::{Document, Piece, Text, Totals};
 pub use events::{Events, Kind, Told};
 pub use jobs::{JobView, Wish};
 pub use logins::Tried;
 pub use metrics::Metrics;
 pub use parses::{Parse, ParseState, parse};
 pub use questions::{Found, Question};
+pub use reports::{Pages, TextFacts};
 pub use uploads::{Accepted, Upload};
 pub use worker::work;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::choices::{
-    DeviceChoice, IndexChoice, LogFormat, LogLevel, Mode, ParserChoice, StormApi,
+    DeviceChoice, IndexChoice, LogFormat, LogLevel, Mode, OcrChoice, ParserChoice, StormApi,
 };
 use self::env::{environment, first, token};
 use self::flags::flags;
@@ -62,6 +62,8 @@ pub struct Layer {
     pub timeout: Option<String>,
     pub lock_timeout: Option<String>,
     pub language: Option<String>,
+    pub ocr: Option<OcrChoice>,
+    pub json_template: Option<String>,
     pub storm_api: Option<StormApi>,
     pub storm_url: Option<String>,
     /// A file that holds the token; the token itself is never a setting in the file.
@@ -108,6 +110,8 @@ impl Layer {
             timeout,
             lock_timeout,
             language,
+            ocr,
+            json_template,
             storm_api,
             storm_url,
             storm_token_file,
@@ -159,7 +163,11 @@ pub struct Settings {
     /// `None`: as suits the parser.
     pub timeout: Option<Duration>,
     pub lock_timeout: Duration,
+    /// What documents are in, such as `ko`: for Storm and for OCR.
     pub language: Option<String>,
+    pub ocr: OcrChoice,
+    /// What an object of a JSON file becomes, with its fields in braces.
+    pub json_template: Option<String>,
     pub storm_api: StormApi,
     pub storm_url: Option<String>,
     pub storm_token: Option<Secret>,
@@ -302,6 +310,8 @@ impl Settings {
             lock_timeout: duration("lock_timeout", layer.lock_timeout)?
                 .unwrap_or(Duration::from_secs(60)),
             language: layer.language,
+            ocr: layer.ocr.unwrap_or_default(),
+            json_template: layer.json_template,
             storm_api: layer.storm_api.unwrap_or(StormApi::Auto),
             storm_url: layer.storm_url.map(base_url).transpose()?,
             storm_token,

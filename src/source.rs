@@ -1,4 +1,9 @@
-//! Finding the files to ingest: folders walked, globs applied, lists read. Nothing is opened.
+//! Finding the files to ingest: folders walked, globs applied, lists read. Nothing is opened but ZIP
+//! archives, which are walked like folders.
+
+mod member;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -10,9 +15,13 @@ use std::time::SystemTime;
 use ignore::WalkBuilder;
 use ignore::overrides::{Override, OverrideBuilder};
 
+pub use self::member::{Unpacked, unpack};
 use crate::document::Source;
-use crate::text::nfc;
+use crate::text::{extension, nfc};
 use crate::usage;
+
+/// The extension of files that are walked like folders.
+const ARCHIVE: &str = "zip";
 
 /// What the user asked to take in.
 #[derive(Debug, Clone, Default)]
@@ -94,7 +103,7 @@ pub fn walk(
                 let globs = globs(&root, selection)?;
                 walk_folder(&root, globs, selection, extensions, &mut once)
             }
-            Ok(meta) if meta.is_file() => once(file(&root, &root)),
+            Ok(meta) if meta.is_file() => give(file(&root, &root), extensions, &mut once),
             Ok(_) => once(unusable(
                 root.display().to_string(),
                 "is neither a file nor a folder".into(),
@@ -147,11 +156,40 @@ fn walk_folder(
                 None => continue,
             },
         };
-        if !take(found) {
+        if !give(found, extensions, take) {
             return false;
         }
     }
     true
+}
+
+/// Hands a finding over, or what is in it if it is an archive.
+fn give(found: Found, extensions: &[&str], take: &mut dyn FnMut(Found) -> bool) -> bool {
+    let Found::File(source) = found else {
+        return take(found);
+    };
+    if extension(&source.path) != ARCHIVE {
+        return take(Found::File(source));
+    }
+    let members = match member::members(&source.file) {
+        Ok(Some(members)) => members,
+        Ok(None) => return take(Found::File(source)),
+        Err(error) => {
+            let reason = format!("cannot be read as a ZIP archive: {error}");
+            return take(unusable(source.path, reason, None));
+        }
+    };
+    members.into_iter().all(|member| {
+        let path = format!("{}/{}", source.path, member.name);
+        match extensions.contains(&extension(&member.name).as_str()) {
+            true => take(Found::File(Source {
+                path,
+                size: member.size,
+                ..source.clone()
+            })),
+            false => take(Found::Unsupported { path }),
+        }
+    })
 }
 
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
@@ -164,7 +202,7 @@ fn in_folder(root: &Path, path: &Path, extensions: &[&str]) -> Found {
         .extension()
         .map(|e| e.to_string_lossy().to_lowercase())
         .unwrap_or_default();
-    if extensions.contains(&extension.as_str()) {
+    if extension == ARCHIVE || extensions.contains(&extension.as_str()) {
         file(root, path)
     } else {
         Found::Unsupported {
@@ -288,136 +326,4 @@ pub fn clean(path: &Path) -> PathBuf {
         }
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(selection: &Selection) -> Vec<String> {
-        let mut names = Vec::new();
-        walk(selection, &["pdf", "txt"], &mut |found| {
-            names.push(match found {
-                Found::File(source) => {
-                    let name = source.path.strip_prefix(&source.root).unwrap();
-                    name.trim_start_matches('/').to_owned()
-                }
-                Found::Unsupported { path } => format!("? {}", path.rsplit('/').next().unwrap()),
-                Found::Unusable { reason, .. } => format!("! {reason}"),
-            });
-            true
-        })
-        .unwrap();
-        names
-    }
-
-    fn tree() -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for file in [
-            "b.pdf",
-            "a/x.txt",
-            "a/y.PDF",
-            ".hidden.txt",
-            ".git/c.txt",
-            "z.bin",
-        ] {
-            let path = dir.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, file).unwrap();
-        }
-        std::os::unix::fs::symlink(dir.path(), dir.path().join("a/loop")).unwrap();
-        dir
-    }
-
-    #[test]
-    fn folders_are_walked_in_order_without_hidden_files_or_loops() {
-        let dir = tree();
-        let selection = Selection {
-            paths: vec![dir.path().into(), dir.path().join("b.pdf")],
-            ..Selection::default()
-        };
-        assert_eq!(
-            names(&selection),
-            ["a/x.txt", "a/y.PDF", "b.pdf", "? z.bin"]
-        );
-    }
-
-    #[test]
-    fn linked_files_are_taken_and_linked_folders_only_on_demand() {
-        let (dir, outside) = (tempfile::tempdir().unwrap(), tree());
-        std::os::unix::fs::symlink(outside.path(), dir.path().join("out")).unwrap();
-        std::os::unix::fs::symlink(outside.path().join("b.pdf"), dir.path().join("b.pdf")).unwrap();
-        let mut selection = Selection {
-            paths: vec![dir.path().into()],
-            ..Selection::default()
-        };
-        assert_eq!(names(&selection), ["b.pdf"]);
-        selection.follow = true;
-        assert_eq!(
-            names(&selection),
-            [
-                "b.pdf",
-                "out/a/x.txt",
-                "out/a/y.PDF",
-                "out/b.pdf",
-                "? z.bin"
-            ]
-        );
-    }
-
-    #[test]
-    fn globs_include_and_exclude() {
-        let dir = tree();
-        let select = |include: &[&str], exclude: &[&str]| {
-            let owned = |globs: &[&str]| globs.iter().map(|g| (*g).to_owned()).collect();
-            names(&Selection {
-                paths: vec![dir.path().into()],
-                include: owned(include),
-                exclude: owned(exclude),
-                ..Selection::default()
-            })
-        };
-        assert_eq!(select(&["*.txt"], &[]), ["a/x.txt"]);
-        assert_eq!(select(&[], &["a/**", "*.bin"]), ["b.pdf"]);
-        let bad = Selection {
-            paths: vec![dir.path().into()],
-            include: vec!["[".into()],
-            ..Selection::default()
-        };
-        assert!(walk(&bad, &[], &mut |_| true).is_err());
-    }
-
-    #[test]
-    fn what_is_missing_or_badly_named_is_reported() {
-        let dir = tempfile::tempdir().unwrap();
-        let bad = dir.path().join(OsString::from_vec(b"bad\xFF.txt".to_vec()));
-        std::fs::write(&bad, "x").unwrap();
-        let selection = Selection {
-            paths: vec![dir.path().into(), dir.path().join("nope.pdf")],
-            ..Selection::default()
-        };
-        assert_eq!(
-            names(&selection),
-            [
-                "! the file name is not valid UTF-8",
-                "! no such file or folder"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_list_may_end_lines_with_newline_or_nul() {
-        let dir = tempfile::tempdir().unwrap();
-        let list = dir.path().join("list");
-        std::fs::write(&list, "a b.pdf\r\n\n가.txt\n").unwrap();
-        assert_eq!(
-            read_list(&list, false).unwrap(),
-            [PathBuf::from("a b.pdf"), PathBuf::from("가.txt")]
-        );
-        std::fs::write(&list, "a\nb\0c\0").unwrap();
-        assert_eq!(
-            read_list(&list, true).unwrap(),
-            [PathBuf::from("a\nb"), PathBuf::from("c")]
-        );
-    }
 }

@@ -310,14 +310,14 @@ pub trait Store: Ledger {
     fn sources(&self, collection: &str, prefix: &str) -> anyhow::Result<Vec<StoredSource>>;
     /// Whether the collection holds these bytes.
     fn contains(&self, collection: &str, document: &DocumentId) -> anyhow::Result<bool>;
-    /// Whether the pages of these bytes were made by `service`, and some are empty, garbled or
-    /// unreadable.
+    /// The version of the parser, if the pages of these bytes were made by `service`, and some are empty,
+    /// garbled or unreadable.
     fn poorly_read(
         &self,
         collection: &str,
         document: &DocumentId,
         service: &str,
-    ) -> anyhow::Result<bool>;
+    ) -> anyhow::Result<Option<String>>;
     /// Pages of these bytes that `parser` at `service` made before, in any collection.
     fn parsed(
         &self,

@@ -140,11 +140,21 @@ fn korean_stem(word: &str) -> Option<String> {
     if QUESTION_WORDS.iter().any(|asked| bare.starts_with(asked)) {
         return None;
     }
-    let stem = ENDINGS
+    Some(without_ending(bare).to_owned())
+}
+
+/// A Korean word without its particle or ending, where two letters or more are left.
+pub fn without_ending(word: &str) -> &str {
+    let stems = ENDINGS
         .iter()
-        .filter_map(|ending| bare.strip_suffix(ending))
-        .find(|stem| stem.chars().count() >= 2);
-    Some(stem.unwrap_or(bare).to_owned())
+        .filter_map(|ending| word.strip_suffix(ending));
+    let mut long = stems.filter(|stem| stem.chars().count() >= 2);
+    long.next().unwrap_or(word)
+}
+
+/// Whether an English word, in lower case, says nothing by itself.
+pub fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.contains(&word)
 }
 
 fn is_word(c: char) -> bool {

@@ -269,6 +269,18 @@ pub fn byte_of_char(text: &str, index: usize) -> usize {
         .map_or(text.len(), |(byte, _)| byte)
 }
 
+/// The head of the table that the text at byte `start` of `page` is in, unless it begins with the head:
+/// the first of the rows, which begin with `|`, that end above it.
+pub fn table_head(page: &str, start: usize) -> Option<&str> {
+    let line_start = page[..start].rfind('\n').map_or(0, |at| at + 1);
+    if !page[line_start..].trim_start().starts_with('|') {
+        return None;
+    }
+    let above = page[..line_start].lines().rev();
+    let rows = above.take_while(|line| line.trim_start().starts_with('|'));
+    rows.last().map(str::trim)
+}
+
 /// `1 page`, `2 pages`.
 pub fn count(number: u64, word: &str) -> String {
     match number {

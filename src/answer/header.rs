@@ -1,6 +1,6 @@
 //! What a row or a list item stands under.
 
-use crate::text::is_item;
+use crate::text::{is_item, table_head};
 
 /// Most items quoted with the line that introduces them.
 const MOST_ITEMS: usize = 10;
@@ -31,20 +31,11 @@ pub fn header(page: &str, start: usize) -> Option<&str> {
     let line_start = page[..start].rfind('\n').map_or(0, |at| at + 1);
     let line = page[line_start..].trim_start();
     if line.starts_with('|') {
-        return table_head(&page[..line_start]);
+        return table_head(page, start);
     }
     is_item(line)
         .then(|| introduction(&page[..line_start]))
         .flatten()
-}
-
-/// The first of the rows that end `above`, unless the row itself is the first.
-fn table_head(above: &str) -> Option<&str> {
-    let rows = above
-        .lines()
-        .rev()
-        .take_while(|line| line.trim_start().starts_with('|'));
-    rows.last().map(str::trim)
 }
 
 /// The line above the list whose items end `above`: one that ends with a colon.

@@ -23,13 +23,14 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern")
 }
 
-/// NFC; one kind of line end; control and zero-width characters dropped; dot leaders, drawn rules,
+/// NFC; one kind of line end; control and zero-width characters dropped; ligatures taken apart; dot leaders, drawn rules,
 /// runs of blanks and of blank lines collapsed; words broken at line ends joined. Idempotent.
 pub fn normalise(text: &str) -> String {
     let text = nfc(text)
         .replace("\r\n", "\n")
         .replace(['\r', '\u{C}', '\u{2028}', '\u{2029}'], "\n");
     let text: String = text.chars().filter(|&c| !is_noise(c)).collect();
+    let text = without_ligatures(&text);
     // Dropping a character may have left a base and its mark side by side.
     let text = nfc(&SOFT_HYPHENS.replace_all(&text, ""));
     let text = BLANKS.replace_all(&text, " ");
@@ -39,6 +40,30 @@ pub fn normalise(text: &str) -> String {
     let text = HYPHENS.replace_all(&text, "$1$2");
     let text = BLANK_LINES.replace_all(&text, "\n\n");
     nfc(text.trim())
+}
+
+/// Letters that are drawn as one, as separate letters: who looks for `office` types no `ﬃ`.
+fn without_ligatures(text: &str) -> String {
+    if !text.contains(|c| matches!(c, '\u{FB00}'..='\u{FB06}')) {
+        return text.to_owned();
+    }
+    let letters = |c| match c {
+        '\u{FB00}' => "ff",
+        '\u{FB01}' => "fi",
+        '\u{FB02}' => "fl",
+        '\u{FB03}' => "ffi",
+        '\u{FB04}' => "ffl",
+        '\u{FB05}' | '\u{FB06}' => "st",
+        _ => "",
+    };
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match letters(c) {
+            "" => plain.push(c),
+            several => plain.push_str(several),
+        }
+    }
+    plain
 }
 
 fn is_noise(c: char) -> bool {
@@ -61,6 +86,11 @@ mod tests {
             "1. 개요 … 3\n2. 끝 … 9"
         );
         assert_eq!(normalise("Wait... what"), "Wait... what");
+    }
+
+    #[test]
+    fn ligatures_become_letters() {
+        assert_eq!(normalise("oﬃce ﬁle"), "office file");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::block_on;
 use crate::app;
 use crate::embed::Role;
 use crate::error::Exit;
+use crate::parse::local::{Engine, HOW};
 use crate::present::{Check, Printer, Report};
-use crate::settings::Settings;
+use crate::settings::{OcrChoice, Settings};
 use crate::store::{EmbeddedStore, Store as _};
 use crate::text::count;
 
@@ -16,6 +17,7 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
         data_directory(&settings.data_dir),
         store(settings),
         model(settings),
+        ocr(settings),
         token(settings),
         service(settings),
     ];
@@ -24,7 +26,7 @@ pub fn run(settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
     let exit = match checks.iter().position(|check| !check.ok) {
         None => Exit::Done,
         Some(0 | 1) => Exit::Store,
-        Some(4) => Exit::Service,
+        Some(5) => Exit::Service,
         Some(_) => Exit::Usage,
     };
     printer.print(&Report::Doctor { healthy, checks })?;
@@ -98,6 +100,23 @@ fn model(settings: &Settings) -> Check {
             "leave out --model and --device to use the built-in one on this processor",
         )
     })
+}
+
+fn ocr(settings: &Settings) -> Check {
+    let engine = Engine::find(settings.language.as_deref());
+    let detail = match (settings.ocr, engine.as_ref().map(Engine::skills)) {
+        (OcrChoice::Off, _) => "off: pictures and scanned pages are not read".to_owned(),
+        (OcrChoice::Auto, Some(Some(skills))) => {
+            format!("{}, languages {}", skills.version, skills.languages)
+        }
+        (OcrChoice::Auto, Some(None)) => {
+            "tesseract does not run, or knows none of the languages asked for".to_owned()
+        }
+        (OcrChoice::Auto, None) => {
+            format!("none: pictures and scanned pages have no text; {HOW}")
+        }
+    };
+    Check::fine("ocr", detail)
 }
 
 fn token(settings: &Settings) -> Check {

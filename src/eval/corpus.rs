@@ -158,7 +158,11 @@ fn entry(
         tags: Tags::new(),
         service: PARSER.into(),
         parser: PARSER.into(),
-        parsed: Parsed { pages, title },
+        parsed: Parsed {
+            pages,
+            title,
+            ..Parsed::default()
+        },
         chunks,
         origin: Origin::File,
     }))

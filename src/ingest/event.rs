@@ -14,6 +14,12 @@ pub enum Event {
     Started { path: String, bytes: u64 },
     /// The built-in parser is at it.
     Parsing { path: String },
+    /// Pictures in it are being read by OCR.
+    Recognising {
+        path: String,
+        pages: usize,
+        of: usize,
+    },
     /// The pages are there and wait to be embedded.
     Parsed { path: String },
     /// Bytes of it have gone to the service.
@@ -56,6 +62,9 @@ pub enum Event {
         /// Who made the pages: `local`, or the service's base URL.
         parser: String,
         replaced: bool,
+        /// What the user should know of the file, such as a name that ends in the wrong way.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// Nothing to do; `reason` is `unchanged` or `same content`.
     Skipped { path: String, reason: &'static str },
@@ -112,6 +121,7 @@ impl Event {
                 | Event::Waiting { .. }
                 | Event::Embedding { .. }
                 | Event::Parsing { .. }
+                | Event::Recognising { .. }
                 | Event::Parsed { .. }
                 | Event::Took { .. }
         )

@@ -1,5 +1,6 @@
 //! Pages to stored chunks: clean, split, embed, put. Embedding and storing run side by side.
 
+use std::ops::Range;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -8,8 +9,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Fresh, Halt, QUEUE, Run, identity};
-use crate::chunk::{self, Limits};
-use crate::document::{Chunk, Page, Parsed, Verdict};
+use crate::chunk::{self, Cut, Limits};
+use crate::document::{Page, Parsed, Verdict};
 use crate::embed::{Embedder, Role};
 use crate::parse::Parser;
 use crate::store::{Entry, IndexedChunk, Origin, Stored};
@@ -204,12 +205,13 @@ pub fn index_pages(
     heard: &mut dyn FnMut(usize, usize),
 ) -> anyhow::Result<Option<Vec<IndexedChunk>>> {
     let limits = Limits::for_model(embedder.max_tokens());
-    let (read, unread): (Vec<&Page>, Vec<&Page>) = pages
+    let (read, unread): (Vec<Bodied<'_>>, Vec<Bodied<'_>>) = pages
         .iter()
-        .filter(|page| page.verdict != Verdict::Garbled)
-        .partition(|page| embedder.understands(&page.text));
-    let split = |pages: &[&Page], count: &dyn Fn(&str) -> usize| -> Vec<Chunk> {
-        let split = |page: &&Page| chunk::split(page, limits, count);
+        .zip(chunk::bodies(pages))
+        .filter(|(page, _)| page.verdict != Verdict::Garbled)
+        .partition(|(page, _)| embedder.understands(&page.text));
+    let split = |pages: &[Bodied<'_>], count: &dyn Fn(&str) -> usize| -> Vec<Cut> {
+        let split = |(page, body): &Bodied<'_>| chunk::split(page, body.clone(), limits, count);
         pages.iter().flat_map(split).collect()
     };
     // Once the run is stopped the result is thrown away, so do not tokenize a large page for it.
@@ -221,8 +223,8 @@ pub fn index_pages(
         text.chars().count().div_ceil(CHARS_A_TOKEN)
     });
     let total = chunks.len();
-    let with = |chunk: &Chunk, vector| IndexedChunk {
-        chunk: chunk.clone(),
+    let with = |cut: &Cut, vector| IndexedChunk {
+        chunk: cut.chunk.clone(),
         vector,
     };
     let mut indexed = Vec::with_capacity(total + by_words.len());
@@ -231,7 +233,7 @@ pub fn index_pages(
             return Ok(None);
         }
         heard(indexed.len(), total);
-        let texts: Vec<&str> = batch.iter().map(|chunk| chunk.text.as_str()).collect();
+        let texts: Vec<&str> = batch.iter().map(|cut| cut.searched.as_str()).collect();
         let vectors = embedder.embed(&texts, Role::Passage)?;
         let pairs = batch.iter().zip(vectors);
         indexed.extend(pairs.map(|(chunk, vector)| with(chunk, Some(vector))));
@@ -239,6 +241,9 @@ pub fn index_pages(
     indexed.extend(by_words.iter().map(|chunk| with(chunk, None)));
     Ok(Some(indexed))
 }
+
+/// A page and the byte range between its header and footer.
+type Bodied<'a> = (&'a Page, Range<usize>);
 
 /// Cleans a page's text; a page that has none left is empty, whatever the parser thought.
 fn tidy(page: &mut Page) {

@@ -85,7 +85,11 @@ fn consider(run: &Run, source: Source, queue: &mpsc::Sender<Fresh>) -> anyhow::R
         run.tally.unchanged(&source.path);
         return Ok(true);
     }
-    let document_id = match File::open(&source.file).and_then(DocumentId::of) {
+    let hash = || {
+        let unpacked = source::unpack(&source)?;
+        File::open(&unpacked.source().file).and_then(DocumentId::of)
+    };
+    let document_id = match hash() {
         Ok(id) => id,
         Err(error) => {
             run.tally
@@ -122,9 +126,16 @@ fn submit(run: &Run, fresh: Fresh, queue: &mpsc::Sender<Fresh>) -> anyhow::Resul
 }
 
 /// Whether a document that is in was read badly by the local parser, and a better reading is to be
-/// had: the user allows one, or has paid for it already.
+/// had: this parser reads what it did not, as pictures since an OCR engine was installed; the user allows
+/// another one, or has paid for it already.
 fn wants_more(run: &Run, document: &DocumentId) -> anyhow::Result<bool> {
     let (store, parsers) = (&run.parts.store, &run.parts.parsers);
+    let Some(version) = store.poorly_read(&run.plan.collection, document, local::SERVICE)? else {
+        return Ok(false);
+    };
+    if parsers.first.reads_more_than(&version) {
+        return Ok(true);
+    }
     let Some(remote) = parsers.remote() else {
         return Ok(false);
     };
@@ -132,10 +143,7 @@ fn wants_more(run: &Run, document: &DocumentId) -> anyhow::Result<bool> {
         let job = store.job(&job_id(remote.service(), document))?;
         anyhow::Ok(job.is_some_and(|job| job.state.is_open() && job.remote_id.is_some()))
     };
-    Ok(
-        store.poorly_read(&run.plan.collection, document, local::SERVICE)?
-            && (parsers.escalation.is_some() || paid()?),
-    )
+    Ok(parsers.escalation.is_some() || paid()?)
 }
 
 /// A job for bytes that came in another way has nothing left to do.

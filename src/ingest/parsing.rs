@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 
 use super::index::Ready;
 use super::{Fresh, GIVEN_UP, Halt, Run, lock};
-use crate::document::Parsed;
+use crate::document::{Parsed, Source};
 use crate::ledger::{Job, JobState, job_id};
 use crate::parse::{Outcome, ParseError, Parser, Step, Work};
 use crate::settings::Settings;
+use crate::source::{self, Unpacked};
 use crate::text::count;
 
 /// The most one run may send away; `None` is no limit.
@@ -246,8 +247,9 @@ async fn attempt(
     }
     let path = &fresh.source.path;
     let report = |step: Step| run.tally.step(path, step);
+    let unpacked = unpacked(&fresh.source).await?;
     let work = Work {
-        source: &fresh.source,
+        source: unpacked.source(),
         document_id: &fresh.document_id,
         ledger: &*run.parts.store,
         stop: &run.parts.stop,
@@ -257,6 +259,14 @@ async fn attempt(
     let outcome = parser.parse(work).await;
     run.tally.took(path, "parse", start);
     outcome
+}
+
+/// The source with its bytes in a file of their own, for those in archives.
+async fn unpacked(source: &Source) -> Result<Unpacked, ParseError> {
+    let source = source.clone();
+    let unpacked = tokio::task::spawn_blocking(move || source::unpack(&source)).await;
+    let unpacked = unpacked.map_err(anyhow::Error::from)?;
+    unpacked.map_err(|error| ParseError::document(format!("cannot be read: {error}")))
 }
 
 /// The ledger row must exist before it can have a target, both before anything is sent. `false` where
@@ -292,8 +302,9 @@ async fn admit(run: &Run, fresh: &Fresh) -> Result<(), ParseError> {
     let pages = match run.plan.dry_run || most_pages.is_some() {
         true => {
             let counter = &run.parts.parsers.counter;
+            let unpacked = unpacked(&fresh.source).await?;
             tokio::select! {
-                pages = counter.count_pages(&fresh.source, &fresh.document_id) => pages,
+                pages = counter.count_pages(unpacked.source(), &fresh.document_id) => pages,
                 () = run.parts.stop.cancelled() => return Err(ParseError::Interrupted),
             }
         }
@@ -371,8 +382,9 @@ async fn would_send(run: &Arc<Run>, fresh: &Fresh) -> Result<bool, ParseError> {
     if parsers.first.is_remote() {
         return Ok(true);
     }
+    let unpacked = unpacked(&fresh.source).await?;
     let work = Work {
-        source: &fresh.source,
+        source: unpacked.source(),
         document_id: id,
         ledger: &**store,
         stop: &run.parts.stop,

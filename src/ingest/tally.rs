@@ -101,6 +101,7 @@ impl Tally {
         let path = path.to_owned();
         let event = match step {
             Step::Parsing => Event::Parsing { path },
+            Step::Recognising { pages, of } => Event::Recognising { path, pages, of },
             Step::Uploading { sent, total } => {
                 lock(&self.uploads).insert(path.clone(), sent);
                 Event::Uploading { path, sent, total }
@@ -162,7 +163,11 @@ impl Tally {
             chunks: entry.chunks.len(),
             parser: entry.service.clone(),
             replaced,
+            notes: entry.parsed.details.notes.clone(),
         };
+        for note in &entry.parsed.details.notes {
+            tracing::warn!("{path}: {note}");
+        }
         self.tell(event, |summary| {
             summary.indexed += 1;
             summary.replaced += u64::from(replaced);

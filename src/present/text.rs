@@ -8,6 +8,7 @@ use std::io::{Result, Write};
 use std::path::Path;
 
 use super::{Check, OptimizeReport, RemoveReport, Report, StatusReport};
+use crate::inspect::markdown;
 use crate::reembed::Reembedded;
 use crate::store::{CollectionRow, DocumentRow, Finding, JobRow, Repaired, Transferred};
 use crate::text::count;
@@ -21,6 +22,11 @@ pub fn render(report: &Report, out: &mut dyn Write) -> Result<()> {
         Report::Ingest(report) => summary::ingest(report, out),
         Report::Answer(found) => answer::answer(found, out),
         Report::Refusal { error } => writeln!(out, "{error}"),
+        Report::Inspection(found) => out.write_all(markdown(found).as_bytes()),
+        Report::Table(table) => {
+            let csv = table.csv().map_err(std::io::Error::other)?;
+            out.write_all(csv.as_bytes())
+        }
         Report::Status(report) => status(report, out),
         Report::Job(row) => job(row, out),
         Report::Removed(report) => removed(report, out),

@@ -16,6 +16,7 @@ use super::form;
 use super::reply::{Done, Failure, Json, List, Paging, Path, Query, Refusal, Reply, blocking};
 use crate::accounts::Who;
 use crate::document::{DocumentId, Tags};
+use crate::inspect;
 use crate::ledger::JobState;
 use crate::service::{Accepted, Document, Pages, Piece, Service, Text, TextFacts, Totals};
 use crate::store::{DocumentQuery, SortBy};
@@ -346,18 +347,54 @@ pub async fn extracted_data(
     Ok(Done::new("ok", facts))
 }
 
-/// What the parser made of each page.
+/// How a report is to look.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Look {
+    /// By default the server's.
+    collection: Option<String>,
+    /// `json` (the verdicts on the pages) or `markdown` (the whole report, to read).
+    format: Option<String>,
+}
+
+/// What the parser made of each page; as Markdown, all that is known of the document.
 #[utoipa::path(get, path = "/api/documents/{id}/reports", tag = "documents",
-    params(("id" = String, Path), In),
-    responses((status = 400, body = Failure), (status = 200, body = Done<Pages>), (status = 404, body = Failure)))]
+    params(("id" = String, Path), Look),
+    responses((status = 400, body = Failure),
+        (status = 200, content((Done<Pages> = "application/json"), (String = "text/markdown"))),
+        (status = 404, body = Failure)))]
 pub async fn reports(
     State(service): State<Arc<Service>>,
     who: Who,
     Path(text): Path<String>,
-    Query(place): Query<In>,
-) -> Reply<Json<Done<Pages>>> {
-    let reports = with(service, who, place, text, Service::reports).await?;
-    Ok(Done::new("ok", reports))
+    Query(look): Query<Look>,
+) -> Reply<Response> {
+    let place = In {
+        collection: look.collection,
+    };
+    match look.format.as_deref() {
+        None | Some("json") => {
+            let reports = with(service, who, place, text, Service::reports).await?;
+            Ok(Done::new("ok", reports).into_response())
+        }
+        Some("markdown") => {
+            let found = with(service, who, place, text, Service::inspection).await?;
+            let markdown = HeaderValue::from_static("text/markdown; charset=utf-8");
+            Ok((
+                [(header::CONTENT_TYPE, markdown)],
+                inspect::markdown(&found),
+            )
+                .into_response())
+        }
+        Some(other) => {
+            let message = format!("format is '{other}', it must be json or markdown");
+            Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "BAD_REQUEST",
+                message,
+            ))
+        }
+    }
 }
 
 #[cfg(test)]

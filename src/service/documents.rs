@@ -6,11 +6,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Accepted, Kind, Service, Told, lock};
-use crate::document::{DocumentId, Page, Source, Tags};
+use crate::document::{DocumentId, Source, Tags};
 use crate::error::Error;
 use crate::ledger::{Job, Target, job_id};
 use crate::store::{DocumentQuery, Listed, Slice};
-use crate::text::{cjk_share, extension};
+use crate::text::extension;
 
 /// How many pages have which verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -79,36 +79,6 @@ pub struct Text {
     pub pages: u64,
     pub text: String,
     pub verdict: String,
-}
-
-/// What the parser made of each page.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Pages {
-    pub document_id: String,
-    pub parser: Option<String>,
-    pub verdicts: Verdicts,
-    pub pages: Vec<PageReport>,
-}
-
-/// What the parser made of a page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct PageReport {
-    pub page_number: u32,
-    pub verdict: String,
-    pub characters: u64,
-}
-
-/// What is known of a document's text.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct TextFacts {
-    pub document_id: String,
-    pub title: Option<String>,
-    pub pages: u64,
-    pub characters: u64,
-    /// Separated by blanks.
-    pub words: u64,
-    /// Share of the letters that are Korean, Chinese or Japanese, 0 to 1.
-    pub cjk_share: f32,
 }
 
 /// A piece of a page as it is embedded.
@@ -255,53 +225,6 @@ impl Service {
             text: chunk.text,
         });
         Ok((total, pieces.collect()))
-    }
-
-    fn pages_of(&self, collection: &str, id: &DocumentId) -> anyhow::Result<Vec<Page>> {
-        let document = self.document(collection, id)?;
-        let entry = self.store.entry(collection, id)?;
-        match (entry, document.state.as_str()) {
-            (Some(entry), _) => Ok(entry.parsed.pages),
-            (None, "indexed") => Err(Error::Damaged(format!(
-                "the pages of {} are damaged; type `squall repair`",
-                document.name
-            ))
-            .into()),
-            (None, _) => Ok(Vec::new()),
-        }
-    }
-
-    /// What the parser made of each page.
-    pub fn reports(&self, collection: &str, id: &DocumentId) -> anyhow::Result<Pages> {
-        let document = self.document(collection, id)?;
-        let report = |page: Page| PageReport {
-            page_number: page.number,
-            verdict: page.verdict.as_str().to_owned(),
-            characters: page.text.chars().count() as u64,
-        };
-        let pages = self.pages_of(collection, id)?.into_iter().map(report);
-        Ok(Pages {
-            pages: pages.collect(),
-            document_id: document.document_id,
-            parser: document.parser,
-            verdicts: document.verdicts,
-        })
-    }
-
-    /// What is known of a document's text.
-    pub fn text_facts(&self, collection: &str, id: &DocumentId) -> anyhow::Result<TextFacts> {
-        let document = self.document(collection, id)?;
-        let pages = self.pages_of(collection, id)?;
-        let text: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
-        let text = text.join("\n");
-        Ok(TextFacts {
-            document_id: document.document_id,
-            title: document.title,
-            pages: document.pages,
-            characters: text.chars().count() as u64,
-            words: text.split_whitespace().count() as u64,
-            cjk_share: cjk_share(&text),
-        })
     }
 
     /// Removes a document from a collection: its pages, its job there, its original. Whether it was done:

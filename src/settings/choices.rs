@@ -25,6 +25,17 @@ pub enum StormApi {
     Auto,
 }
 
+/// Whether an OCR engine reads pictures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OcrChoice {
+    /// If tesseract is installed
+    #[default]
+    Auto,
+    /// Never
+    Off,
+}
+
 /// How semantic search looks for neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

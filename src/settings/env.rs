@@ -23,6 +23,7 @@ pub(super) fn environment(env: &HashMap<String, String>) -> anyhow::Result<Layer
         mode: choice(env, "SQUALL_MODE")?,
         parser: choice(env, "SQUALL_PARSER")?,
         language: first(env, &ENV_LANGUAGE).map(str::to_owned),
+        ocr: choice(env, "SQUALL_OCR")?,
         storm_api: choice(env, "STORM_API")?,
         storm_url: first(env, &ENV_URL).map(str::to_owned),
         storm_token_file: first(env, &["STORM_API_TOKEN_FILE"]).map(PathBuf::from),

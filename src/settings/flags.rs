@@ -1,7 +1,7 @@
 //! The command line as a layer of settings.
 
 use super::{Layer, LogLevel};
-use crate::cli::{Command, Global, Locking, Parsing, Retrieval};
+use crate::cli::{Command, Global, Locking, Parsing, Reading, Retrieval};
 
 /// The flags of any command as a layer.
 pub(super) fn flags(global: &Global, command: &Command) -> Layer {
@@ -24,6 +24,10 @@ pub(super) fn flags(global: &Global, command: &Command) -> Layer {
         Command::Eval(args) => Layer {
             collection: args.collection.clone(),
             ..retrieval(&args.retrieval)
+        },
+        Command::Inspect(args) => Layer {
+            collection: args.collection.clone(),
+            ..reading(&args.reading)
         },
         Command::Status(args) => parsing(&args.parsing),
         Command::Remove(args) => Layer {
@@ -103,15 +107,23 @@ fn parsing(args: &Parsing) -> Layer {
     Layer {
         parser: args.parser,
         escalate: args.escalate.then_some(true),
-        parser_memory: args.parser_memory.clone(),
         max_pages: args.max_pages,
         max_bytes: args.max_bytes.clone(),
         concurrency: args.concurrency,
         poll_interval: args.poll_interval.clone(),
-        timeout: args.timeout.clone(),
         lock_timeout: args.lock_timeout.clone(),
-        language: args.language.clone(),
         storm_api: args.storm_api,
+        ..reading(&args.reading)
+    }
+}
+
+fn reading(args: &Reading) -> Layer {
+    Layer {
+        parser_memory: args.parser_memory.clone(),
+        timeout: args.timeout.clone(),
+        language: args.language.clone(),
+        ocr: args.ocr,
+        json_template: args.json_template.clone(),
         ..Layer::default()
     }
 }

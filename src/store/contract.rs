@@ -1,7 +1,7 @@
 //! What every [`Store`] must do. Another implementation runs the same suite with its own factory.
 
 use super::*;
-use crate::document::Verdict;
+use crate::document::{Details, Verdict};
 use crate::ledger::JobState;
 
 /// Runs the whole contract; `make` gives an empty store each time.
@@ -46,6 +46,7 @@ fn entry(path: &str, hash: &str, pages: &[(&str, [f32; 2])]) -> Entry {
         parser: "p-1".into(),
         parsed: Parsed {
             title: None,
+            details: Details::default(),
             pages: numbered()
                 .map(|(number, (text, _))| Page {
                     number,

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::sqlite::EmbeddedStore;
 use super::sums;
 use super::{Entry, Origin, StoredSource};
-use crate::document::{DocumentId, Page, Parsed, Source, Verdict};
+use crate::document::{Details, DocumentId, Page, Parsed, Source, Verdict};
 
 /// `sources` rows as [`stored_source`] reads them.
 pub(super) const SOURCE_COLUMNS: &str = "s.path, s.file, s.root, s.size, s.modified, d.hash";
@@ -64,19 +64,20 @@ impl EmbeddedStore {
         Ok(statement.exists(params![collection, document.0])?)
     }
 
-    pub(super) fn has_bad_pages(
+    pub(super) fn bad_pages_by(
         &self,
         collection: &str,
         document: &DocumentId,
         service: &str,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Option<String>> {
         let db = self.reader();
         let mut statement = db.prepare_cached(
-            "SELECT 1 FROM pages p JOIN documents d ON d.id = p.document_id
+            "SELECT d.parser FROM pages p JOIN documents d ON d.id = p.document_id
              WHERE d.hash = ?2 AND d.service = ?3 AND p.verdict IN ('empty', 'garbled', 'failed')
-             AND d.collection_id = (SELECT id FROM collections WHERE name = ?1)",
+             AND d.collection_id = (SELECT id FROM collections WHERE name = ?1) LIMIT 1",
         )?;
-        Ok(statement.exists(params![collection, document.0, service])?)
+        let found = statement.query_row(params![collection, document.0, service], |row| row.get(0));
+        Ok(found.optional()?)
     }
 
     pub(super) fn find_parsed(
@@ -101,7 +102,27 @@ impl EmbeddedStore {
             return Ok(None);
         };
         let pages = self.stored_pages(id)?;
-        Ok(Some(Parsed { pages, title }))
+        Ok(Some(Parsed {
+            pages,
+            title,
+            details: self.stored_details(id)?,
+        }))
+    }
+
+    /// What the file said of itself; nothing for documents of before schema 4.
+    pub(super) fn stored_details(&self, document: i64) -> anyhow::Result<Details> {
+        let db = self.reader();
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT details FROM details t WHERE document_id = ?1 AND {}",
+            sums::intact("details", "t")
+        ))?;
+        let stored: Option<String> = statement
+            .query_row([document], |row| row.get(0))
+            .optional()?;
+        Ok(stored.map_or_else(
+            || Ok(Details::default()),
+            |json| serde_json::from_str(&json),
+        )?)
     }
 
     fn stored_pages(&self, document: i64) -> anyhow::Result<Vec<Page>> {
@@ -156,7 +177,11 @@ impl EmbeddedStore {
             tags,
             service,
             parser,
-            parsed: Parsed { pages, title },
+            parsed: Parsed {
+                pages,
+                title,
+                details: self.stored_details(id)?,
+            },
             chunks: Vec::new(),
             origin: Origin::Copy,
         }))

@@ -64,8 +64,8 @@ impl Store for EmbeddedStore {
         collection: &str,
         document: &DocumentId,
         service: &str,
-    ) -> anyhow::Result<bool> {
-        self.has_bad_pages(collection, document, service)
+    ) -> anyhow::Result<Option<String>> {
+        self.bad_pages_by(collection, document, service)
     }
 
     fn parsed(

@@ -27,7 +27,7 @@ use super::parts::{FromDatabase, Job, Part};
 pub use build::{SCRIPT, counted, in_heading};
 pub use search::Asked;
 
-const MAGIC: &[u8; 8] = b"SQLPST\x00\x02";
+const MAGIC: &[u8; 8] = b"SQLPST\x00\x03";
 /// Magic and front; numbers of chunks, of terms, of tokens; where the records begin; the mean length
 /// that bounds hold for, and 4 bytes; checksums of ids and lengths, of the rest, and of the header.
 const HEADER: usize = FRONT + 5 * 8 + 32 + 32 + 32;

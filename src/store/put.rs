@@ -28,6 +28,7 @@ impl EmbeddedStore {
                 None => insert_document(tx, collection.id, entry)?,
             };
             insert_pages(tx, document, entry)?;
+            insert_details(tx, document, entry)?;
             insert_chunks(tx, collection.id, document, entry)?;
             for source in &entry.sources {
                 replaced |= point_source(tx, collection.id, document, source)?;
@@ -124,7 +125,7 @@ fn insert_document(tx: &Transaction<'_>, collection: i64, entry: &Entry) -> anyh
 /// Takes pages and chunks away from a document that is stored anew.
 fn empty_document(tx: &Transaction<'_>, document: i64, entry: &Entry) -> anyhow::Result<i64> {
     bury_chunks(tx, document)?;
-    for table in ["chunks", "pages"] {
+    for table in ["chunks", "pages", "details"] {
         tx.execute(
             &format!("DELETE FROM {table} WHERE document_id = ?1"),
             [document],
@@ -158,6 +159,16 @@ fn insert_pages(tx: &Transaction<'_>, document: i64, entry: &Entry) -> anyhow::R
             page.text
         ])?;
     }
+    Ok(())
+}
+
+fn insert_details(tx: &Transaction<'_>, document: i64, entry: &Entry) -> anyhow::Result<()> {
+    if entry.parsed.details.is_empty() {
+        return Ok(());
+    }
+    let details = serde_json::to_string(&entry.parsed.details)?;
+    tx.prepare_cached("INSERT INTO details (document_id, details) VALUES (?1, ?2)")?
+        .execute(params![document, details])?;
     Ok(())
 }
 

@@ -203,6 +203,7 @@ impl EmbeddedStore {
                  DELETE FROM sources WHERE document_id NOT IN (SELECT id FROM documents);
                  DELETE FROM tags WHERE document_id NOT IN (SELECT id FROM documents);
                  DELETE FROM pages WHERE document_id NOT IN (SELECT id FROM documents);
+                 DELETE FROM details WHERE document_id NOT IN (SELECT id FROM documents);
                  DELETE FROM chunks WHERE document_id NOT IN (SELECT id FROM documents);
                  DELETE FROM vectors WHERE chunk_id NOT IN (SELECT id FROM chunks);
                  DELETE FROM tombstones WHERE collection_id NOT IN (SELECT id FROM collections);

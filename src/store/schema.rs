@@ -5,14 +5,17 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::Error;
 
 /// Raised with every change of the schema.
-pub(super) const SCHEMA_VERSION: i64 = 3;
+pub(super) const SCHEMA_VERSION: i64 = 4;
 pub(super) const SCHEMA: &str = include_str!("schema/tables.sql");
-/// The statements that lead from version 1 to these tables; versions 2 and 3 have the same.
+/// The statements that lead from version 1 to these tables.
 const FROM_1: [&str; 3] = [
     include_str!("schema/1-to-2-before.sql"),
     SCHEMA,
     include_str!("schema/1-to-2-after.sql"),
 ];
+
+/// And from versions 2 and 3.
+const FROM_3: &str = include_str!("schema/3-to-4.sql");
 
 /// Brings a database to this program's schema, in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
@@ -41,7 +44,11 @@ pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
             }
             drop_full_text(&tx)?;
         }
-        2 => drop_full_text(&tx)?,
+        2 => {
+            drop_full_text(&tx)?;
+            tx.execute_batch(FROM_3)?;
+        }
+        3 => tx.execute_batch(FROM_3)?,
         _ => {}
     }
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;

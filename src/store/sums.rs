@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 use crate::error::Error;
 
 /// The columns each table's `sum` covers, as in `schema/tables.sql`.
-pub const TABLES: [(&str, &str); 11] = [
+pub const TABLES: [(&str, &str); 12] = [
     (
         "collections",
         "id, name, uid, model, fingerprint, dimension, generation, created_at",
@@ -24,6 +24,7 @@ pub const TABLES: [(&str, &str); 11] = [
     ),
     ("tags", "document_id, key, value"),
     ("pages", "document_id, number, verdict, text"),
+    ("details", "document_id, details"),
     ("chunks", "id, collection_id, document_id, page, start, end"),
     ("vectors", "chunk_id, vector"),
     ("tombstones", "chunk_id, collection_id"),

@@ -1,8 +1,11 @@
-//! The texts of chunks, which are stored as ranges of their pages.
+//! What chunks, which are stored as ranges of their pages, are found by.
+
+use std::borrow::Cow;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::mapped::Reach;
+use crate::chunk::searched;
 
 /// A page as it was last read, and a place in it that chunks go on from.
 #[derive(Default)]
@@ -16,7 +19,7 @@ struct Page {
 impl Page {
     /// Characters `start` to `end` of the page. Chunks mostly follow each other, so that going on from the
     /// one before costs less than counting from the front.
-    fn cut(&mut self, start: usize, end: usize) -> &str {
+    fn cut(&mut self, start: usize, end: usize) -> Cow<'_, str> {
         if start < self.at.0 {
             self.at = (0, 0);
         }
@@ -24,7 +27,7 @@ impl Page {
         let from = self.at.1 + byte_of(rest, start - self.at.0);
         self.at = (start, from);
         let length = byte_of(&self.text[from..], end.saturating_sub(start));
-        &self.text[from..from + length]
+        searched(&self.text, from..from + length)
     }
 }
 
@@ -68,7 +71,7 @@ pub fn each_text(
         let (start, end): (i64, i64) = (row.get(3)?, row.get(4)?);
         each(
             row.get(0)?,
-            page.cut(start.max(0) as usize, end.max(0) as usize),
+            &page.cut(start.max(0) as usize, end.max(0) as usize),
         )?;
     }
     Ok(())

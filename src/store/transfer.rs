@@ -191,6 +191,7 @@ fn copy_out(db: &Connection, collection: &Collection) -> anyhow::Result<[usize; 
     copy("sources", "collection_id = ?1")?;
     copy("tags", below)?;
     copy("pages", below)?;
+    copy("details", below)?;
     let chunks = copy("chunks", "collection_id = ?1")?;
     copy(
         "vectors",
@@ -248,6 +249,11 @@ fn copy_in(db: &Connection, name: &str) -> anyhow::Result<[usize; 3]> {
     db.execute(
         "INSERT INTO main.pages (document_id, number, verdict, text)
          SELECT document_id + ?1, number, verdict, text FROM other.pages",
+        [documents_used],
+    )?;
+    db.execute(
+        "INSERT INTO main.details (document_id, details)
+         SELECT document_id + ?1, details FROM other.details",
         [documents_used],
     )?;
     let chunks = db.execute(

@@ -14,8 +14,9 @@ use super::postings::counted;
 use super::sqlite::EmbeddedStore;
 use super::texts::each_text;
 use super::{Collection, sums, wal};
+use crate::chunk::searched;
 use crate::embed::Embedder;
-use crate::text::count;
+use crate::text::{byte_of_char, count};
 
 /// Problems listed for one check; there may be a million.
 const MOST: usize = 100;
@@ -248,7 +249,7 @@ pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
         "SELECT d.id, coalesce(
              (SELECT min(path) FROM sources s WHERE s.document_id = d.id), substr(d.hash, 1, 12))
          FROM documents d
-         WHERE ({}) IS NOT TRUE {} {}
+         WHERE ({}) IS NOT TRUE {} {} {}
            OR NOT EXISTS (SELECT 1 FROM sources s WHERE s.document_id = d.id)
            OR d.pages <> (SELECT count(*) FROM pages p WHERE p.document_id = d.id)
            OR d.chunks <> (SELECT count(*) FROM chunks k WHERE k.document_id = d.id)
@@ -259,6 +260,7 @@ pub(super) fn unsound(db: &Connection) -> anyhow::Result<Vec<Unsound>> {
          ORDER BY 2",
         sums::intact("documents", "d"),
         damaged("pages", "document_id"),
+        damaged("details", "document_id"),
         damaged("chunks", "document_id"),
     );
     let mut statement = db.prepare(&sql)?;
@@ -317,10 +319,11 @@ pub(super) fn unembedded(db: &Connection, model: &dyn Embedder) -> anyhow::Resul
         let had_one = row.get_ref(4)?.as_blob_or_null()?.is_some();
         if had_one || model.understands(&page) {
             let (start, end): (i64, i64) = (row.get(2)?, row.get(3)?);
-            let length = (end - start).max(0) as usize;
+            let (start, end) = (start.max(0) as usize, end.max(start).max(0) as usize);
+            let range = byte_of_char(&page, start)..byte_of_char(&page, end);
             found.push(Unembedded {
                 chunk: row.get(1)?,
-                text: page.chars().skip(start as usize).take(length).collect(),
+                text: searched(&page, range).into_owned(),
             });
         }
     }

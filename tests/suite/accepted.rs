@@ -17,7 +17,7 @@ fn jobs_are_listed_retried_and_not_cancelled_once_ended() {
     let home = Home::new();
     let service = Service::start(&home, &[]);
     put(&service, "minutes.pdf", &minutes(), &[]);
-    let answer = service.form("/api/documents", &[("bad.pdf", b"<html>no</html>")], &[]);
+    let answer = service.form("/api/documents", &[("bad.pdf", b"%PDF-1.4 no")], &[]);
     let job = answer.json()["data"][0]["job_id"]
         .as_str()
         .unwrap()
@@ -32,7 +32,7 @@ fn jobs_are_listed_retried_and_not_cancelled_once_ended() {
         failed["data"][0]["error"]
             .as_str()
             .unwrap()
-            .contains("HTML")
+            .contains("damaged")
     );
     let (_, list) = service.get("/api/documents?state=failed");
     assert_eq!(list["data"][0]["job_id"], json!(job));

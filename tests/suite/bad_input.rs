@@ -122,12 +122,15 @@ fn kinds_the_parser_does_not_take() {
         (&summary["indexed"], &summary["unsupported"]),
         (&1.into(), &1.into())
     );
-    let summary = home.json(&["ingest", "docs/notes.xyz"], 3).pop().unwrap();
+    // A file that is named is read if it is text.
+    home.run(&["ingest", "docs/notes.xyz"]).expect(0);
+    home.write("data.xyz", b"\x00\x01\x02\xFF");
+    let summary = home.json(&["ingest", "docs/data.xyz"], 3).pop().unwrap();
     assert!(
         summary["failed"][0]["reason"]
             .as_str()
             .unwrap()
-            .contains(".xyz files")
+            .contains(".xyz is not among")
     );
 }
 

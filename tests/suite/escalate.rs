@@ -33,7 +33,7 @@ fn mixed(server: &Server) -> Home {
     let home = Home::with_storm(server);
     home.copy("documents/harbour-committee-minutes.pdf");
     home.copy("hostile/scanned.pdf");
-    home.write("계획.hwp", "bytes only the service can read");
+    home.write("계획.hwp", b"HWP Document File V3.00 \x1A\x01\x02");
     home
 }
 
@@ -42,7 +42,7 @@ fn without_escalate_nothing_leaves_and_the_summary_says_what_might() {
     let server = Server::new(vec![], vec![]);
     let home = mixed(&server);
     home.write("leer.txt", " \n ");
-    let ran = home.run(&["ingest", "docs", "--parser", "auto"]).expect(0);
+    let ran = home.run(&["ingest", "docs", "--parser", "auto"]).expect(3);
     assert!(
         ran.stdout.contains("nothing left this machine"),
         "{}",
@@ -81,8 +81,8 @@ fn only_what_reads_badly_here_goes_to_the_service() {
     ];
     let server = Server::new(vec![uploaded(), uploaded()], polls);
     let home = mixed(&server);
-    // First without: the scanned document is in, with one page of two.
-    home.run(&["ingest", "docs", "--parser", "auto"]).expect(0);
+    // First without: the scanned document is in, with one page of two, and one of the nineties is not.
+    home.run(&["ingest", "docs", "--parser", "auto"]).expect(3);
     let rehearsed = home
         .json(&[&AUTO[..], &["--dry-run"]].concat(), 0)
         .pop()
@@ -177,7 +177,7 @@ fn budgets_hold_back_what_would_pass_them() {
     let home = Home::with_storm(&server);
     home.copy("documents/harbour-committee-minutes.pdf");
     home.copy("documents/sensor-manual.pdf");
-    home.write("unknown.hwp", "no pages to count");
+    home.write("unknown.hwp", b"\x00\x01 no pages to count");
     let args = [&INGEST[..], &["-j", "1", "--max-pages", "5"]].concat();
     let rehearsed = home
         .json(&[&args[..], &["--dry-run"]].concat(), 0)

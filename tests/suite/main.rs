@@ -19,6 +19,7 @@ mod documents;
 mod escalate;
 mod eval;
 mod faults;
+mod formats;
 mod golden;
 mod ingest;
 mod mcp;

@@ -145,7 +145,7 @@ fn a_database_with_a_broken_page_is_built_anew_and_the_old_one_kept() {
 fn a_database_that_was_cut_short_gives_back_what_it_still_holds() {
     let server = Server::new(vec![Reply::fixture("v1_uploaded.json")], vec![]);
     let home = Home::with_storm(&server);
-    home.write("first.pdf", "the one document");
+    home.write("first.pdf", "%PDF-1.4 the one document");
     home.run(&["ingest", "docs", "--detach"]).expect(0);
     for name in ["harbour-committee-minutes.pdf", "sensor-manual.pdf"] {
         home.copy(&format!("documents/{name}"));
@@ -210,7 +210,7 @@ fn a_database_that_is_gone_is_not_taken_for_none() {
 fn what_is_no_damage_is_not_repaired() {
     let home = demo();
     let db = Connection::open(home.data_dir().join("squall.db")).unwrap();
-    db.pragma_update(None, "user_version", 4).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
     let ran = home.run(&["repair", "--yes"]).expect(5);
     assert!(ran.stderr.contains("newer squall"), "{}", ran.stderr);

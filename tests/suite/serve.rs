@@ -87,11 +87,11 @@ fn bad_requests_are_refused_with_a_reason() {
     refused(service.upload("..", b"x"), 415, "not of a kind");
     refused(service.get("/ingest/status/nope"), 404, "no job nope");
     refused(service.get("/etc/passwd"), 404, "no such route");
-    let (code, body) = service.upload("broken.pdf", b"<html>not found</html>");
+    let (code, body) = service.upload("broken.pdf", b"%PDF-1.4 cut off");
     assert_eq!(code, 202);
     let failed = service.wait(body["job_id"].as_str().unwrap(), "failed");
     assert!(
-        failed["error"].as_str().unwrap().contains("HTML page"),
+        failed["error"].as_str().unwrap().contains("damaged"),
         "{failed}"
     );
     let (code, answer) = service.post("/query", &json!({"query": "anything"}));

@@ -80,6 +80,19 @@ impl Cage {
         ended.map_err(|death| self.explain(&death))
     }
 
+    /// Ends the children that wait for work, and waits until they have.
+    pub async fn close(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        for Worker {
+            mut child, input, ..
+        } in idle
+        {
+            drop(input);
+            // One that does not end is killed as it is dropped.
+            let _ = tokio::time::timeout(PATIENCE, child.wait()).await;
+        }
+    }
+
     async fn try_with(
         &self,
         mut worker: Worker,

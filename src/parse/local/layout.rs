@@ -1,12 +1,21 @@
-//! Glyphs with positions to words, lines and paragraphs, in the order the page draws them (which
-//! keeps columns apart where sorting by position would interleave them).
+//! Glyphs with positions to words, lines, paragraphs and tables.
+
+mod order;
+mod table;
+
+use std::collections::BTreeMap;
 
 use hayro_interpret::kurbo::{Point, Vec2};
 
+use self::order::reading_order;
+use self::table::{Rule, tables};
+use super::flow::table_row;
 use crate::text::is_cjk;
 
 /// Gap between glyphs, in ems, from which there is a space.
-const WORD_GAP: f64 = 0.18;
+const WORD_GAP: f64 = 0.13;
+/// Gap, in ems, that cells and columns have and words do not.
+const FRAGMENT_GAP: f64 = 0.9;
 /// Step between baselines, in ems, up to which lines belong to one paragraph.
 const LINE_STEP: f64 = 1.9;
 /// Lines looked at on either side to find a column's right edge.
@@ -65,8 +74,9 @@ impl Piece {
     }
 }
 
-/// A run of pieces on one baseline.
-struct Line {
+/// A run of pieces on one baseline, without wide gaps.
+#[derive(Debug, Clone)]
+pub struct Fragment {
     text: String,
     start: f64,
     end: f64,
@@ -77,42 +87,153 @@ struct Line {
     first_word: f64,
 }
 
+impl Fragment {
+    /// Whether both stand on one line.
+    fn is_beside(&self, other: &Fragment) -> bool {
+        let shift = (self.baseline - other.baseline).abs();
+        self.angle == other.angle && shift < BASELINE_SHIFT * self.em.max(other.em)
+    }
+}
+
+/// A part of a page.
+enum Block {
+    Text(Fragment),
+    /// The cells of a row of a table.
+    Row(Vec<String>),
+}
+
+/// A line drawn on the page, in points of the page.
+pub type Segment = (Point, Point);
+
 /// The text of a page: a line of output for each paragraph, list item, heading or table row; a
-/// blank line where the page leaves space.
-pub fn compose(pieces: Vec<Piece>) -> String {
-    let lines = lines(pieces);
+/// blank line where the page leaves space. Tables are found by the lines drawn around them, too.
+pub fn compose(pieces: Vec<Piece>, segments: &[Segment]) -> String {
+    let fragments = fragments(pieces);
+    let angle = usual_angle(&fragments);
+    let rules: Vec<Rule> = segments
+        .iter()
+        .map(|segment| rule(*segment, angle))
+        .collect();
+    let blocks = tables(reading_order(fragments), &rules);
+    let mut text = String::new();
+    let mut open: Vec<Fragment> = Vec::new();
+    let mut in_table = false;
+    for block in blocks {
+        match block {
+            Block::Text(fragment) => {
+                in_table = false;
+                open.push(fragment);
+            }
+            Block::Row(cells) => {
+                let Some(row) = table_row(&cells) else {
+                    continue;
+                };
+                paragraphs(std::mem::take(&mut open), &mut text);
+                if !text.is_empty() {
+                    text.push_str(if in_table { "\n" } else { "\n\n" });
+                }
+                text.push_str(&row);
+                in_table = true;
+            }
+        }
+    }
+    paragraphs(open, &mut text);
+    text
+}
+
+/// The angle most text is written at.
+fn usual_angle(fragments: &[Fragment]) -> i32 {
+    let mut letters: BTreeMap<i32, usize> = BTreeMap::new();
+    for fragment in fragments {
+        *letters.entry(fragment.angle).or_default() += fragment.text.len();
+    }
+    let most = letters.into_iter().max_by_key(|(_, letters)| *letters);
+    most.map_or(0, |(angle, _)| angle)
+}
+
+/// A drawn line as text written at `angle` sees it.
+fn rule((a, b): Segment, angle: i32) -> Rule {
+    let (sin, cos) = f64::from(angle).to_radians().sin_cos();
+    let (direction, down) = (Vec2::new(cos, sin), Vec2::new(sin, -cos));
+    let span = |axis: Vec2| {
+        let (a, b) = (a.to_vec2().dot(axis), b.to_vec2().dot(axis));
+        (a.min(b), a.max(b))
+    };
+    Rule {
+        along: span(direction),
+        down: span(down),
+    }
+}
+
+/// Appends running text, a paragraph apart from what is there.
+fn paragraphs(fragments: Vec<Fragment>, text: &mut String) {
+    let lines = lines(fragments);
     // Where the program that made the page writes the space at a wrapped line's end, a line
     // without one was broken inside a word, as Korean is.
     let spaced = lines.iter().filter(|line| line.text.ends_with(' ')).count() >= 2;
-    let mut text = String::new();
     for (at, line) in lines.iter().enumerate() {
         let Some(before) = at.checked_sub(1).map(|before| &lines[before]) else {
+            if !text.is_empty() {
+                text.push_str("\n\n");
+            }
             text.push_str(&line.text);
             continue;
         };
         let edge = right_edge(&lines, at - 1);
         match relation(before, line, edge) {
             Relation::Wrapped => {
-                text.push_str(glue(&text, &line.text, spaced));
+                text.push_str(glue(text, &line.text, spaced));
             }
             Relation::NextLine => text.push('\n'),
             Relation::Apart => text.push_str("\n\n"),
         }
         text.push_str(&line.text);
     }
-    text
 }
 
-fn lines(pieces: Vec<Piece>) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
+/// What stands in a cell, on one line.
+fn joined(cell: &[Fragment]) -> String {
+    let mut text = String::new();
+    paragraphs(cell.to_vec(), &mut text);
+    text.split('\n')
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Puts fragments that follow each other on one line together.
+fn lines(fragments: Vec<Fragment>) -> Vec<Fragment> {
+    let mut lines: Vec<Fragment> = Vec::new();
+    for fragment in fragments {
+        match lines.last_mut() {
+            Some(line) if line.is_beside(&fragment) => {
+                let gap = fragment.start - line.end;
+                let em = line.em.max(fragment.em);
+                let spaced = line.text.ends_with(char::is_whitespace)
+                    || fragment.text.starts_with(char::is_whitespace);
+                if (gap > WORD_GAP * em || gap < -em) && !spaced {
+                    line.text.push(' ');
+                }
+                line.text.push_str(&fragment.text);
+                line.end = line.end.max(fragment.end);
+                line.em = em;
+            }
+            _ => lines.push(fragment),
+        }
+    }
+    lines
+}
+
+fn fragments(pieces: Vec<Piece>) -> Vec<Fragment> {
+    let mut fragments: Vec<Fragment> = Vec::new();
     let mut last: Option<Piece> = None;
     for piece in pieces {
         let blank = piece.text.trim().is_empty();
-        match (lines.last_mut(), &last) {
-            (Some(line), Some(last)) if same_line(last, &piece) => {
+        match (fragments.last_mut(), &last) {
+            (Some(line), Some(last)) if goes_on(last, &piece) => {
                 let gap = piece.start - last.end;
-                let em = last.em.max(piece.em);
-                let apart = gap > WORD_GAP * em || gap < -em;
+                let apart = gap > WORD_GAP * last.em.max(piece.em);
                 if apart && !blank && !line.text.ends_with(char::is_whitespace) {
                     line.text.push(' ');
                 }
@@ -126,7 +247,7 @@ fn lines(pieces: Vec<Piece>) -> Vec<Line> {
                 }
             }
             _ if blank => continue,
-            _ => lines.push(Line {
+            _ => fragments.push(Fragment {
                 text: piece.text.clone(),
                 start: piece.start,
                 end: piece.end,
@@ -138,12 +259,15 @@ fn lines(pieces: Vec<Piece>) -> Vec<Line> {
         }
         last = Some(piece);
     }
-    lines
+    fragments
 }
 
-fn same_line(last: &Piece, piece: &Piece) -> bool {
+/// Whether a glyph is drawn where the last one leads to.
+fn goes_on(last: &Piece, piece: &Piece) -> bool {
     let shift = (piece.baseline - last.baseline).abs();
-    last.angle == piece.angle && shift < BASELINE_SHIFT * last.em.max(piece.em)
+    let em = last.em.max(piece.em);
+    let gap = piece.start - last.end;
+    last.angle == piece.angle && shift < BASELINE_SHIFT * em && gap < FRAGMENT_GAP * em && gap > -em
 }
 
 enum Relation {
@@ -153,7 +277,7 @@ enum Relation {
     Apart,
 }
 
-fn relation(before: &Line, line: &Line, right_edge: f64) -> Relation {
+fn relation(before: &Fragment, line: &Fragment, right_edge: f64) -> Relation {
     let step = line.baseline - before.baseline;
     let em = before.em.max(line.em);
     if before.angle != line.angle || step <= 0.0 || step > LINE_STEP * em {
@@ -173,7 +297,7 @@ fn relation(before: &Line, line: &Line, right_edge: f64) -> Relation {
 
 /// The right edge of the column around line `at`: the farthest end in its block of lines, which
 /// neither a heading, a page header nor another column belongs to.
-fn right_edge(lines: &[Line], at: usize) -> f64 {
+fn right_edge(lines: &[Fragment], at: usize) -> f64 {
     let above = lines[..=at]
         .windows(2)
         .rev()
@@ -191,7 +315,7 @@ fn right_edge(lines: &[Line], at: usize) -> f64 {
 }
 
 /// Whether two lines are of one size and follow each other closely.
-fn adjacent(before: &Line, line: &Line) -> bool {
+fn adjacent(before: &Fragment, line: &Fragment) -> bool {
     let step = line.baseline - before.baseline;
     let em = before.em.max(line.em);
     before.angle == line.angle
@@ -237,7 +361,7 @@ mod tests {
                 pieces.push(Piece::new(c.to_string(), origin, axes, Some(500.0)));
             }
         }
-        compose(pieces)
+        compose(pieces, &[])
     }
 
     #[test]

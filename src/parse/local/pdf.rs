@@ -1,24 +1,31 @@
 //! PDF pages by hayro, with pdfrum as the second opinion for documents whose fonts do not map to
 //! Unicode. Page numbers are physical, from 1.
 
+mod about;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use hayro_interpret::font::{Glyph, GlyphRun};
 use hayro_interpret::hayro_cmap::BfString;
 use hayro_interpret::hayro_syntax::{LoadPdfError, Pdf};
-use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect, Vec2};
+use hayro_interpret::kurbo::{Affine, BezPath, PathSeg, Point, Rect, Vec2};
 use hayro_interpret::{
     BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps,
     InterpreterCache, InterpreterSettings, SoftMask, interpret_page,
 };
 
 use super::MAX_TEXT;
-use super::layout::{Piece, compose};
+use super::layout::{Piece, Segment, compose};
 use super::read::{limit_pages, too_much_text};
 use super::verdict::{Looks, is_legible, judge};
 use crate::document::{Page, Parsed, Verdict};
 use crate::parse::ParseError;
+
+/// Paths of more parts are drawings, and no lines of a table.
+const RULED: usize = 400;
+/// Straight lines kept of a page.
+const MOST_SEGMENTS: usize = 10_000;
 
 /// Whether a PDF header stands in the first kilobyte, where readers accept it.
 pub fn is_pdf(bytes: &[u8]) -> bool {
@@ -43,8 +50,14 @@ pub fn parse(bytes: Vec<u8>) -> Result<Parsed, ParseError> {
     if pages.iter().any(|page| page.verdict == Verdict::Garbled) {
         second_opinion(&bytes, &mut pages);
     }
-    let title = pdf.metadata().title.as_deref().and_then(pdf_string);
-    Ok(Parsed { pages, title })
+    let title = pdf.metadata().title.as_deref().and_then(about::pdf_string);
+    // A broken table of bookmarks is no reason to lose the pages.
+    let details = std::panic::catch_unwind(AssertUnwindSafe(|| about::details(&pdf)));
+    Ok(Parsed {
+        pages,
+        title,
+        details: details.unwrap_or_default(),
+    })
 }
 
 fn refusal(error: LoadPdfError, bytes: &[u8]) -> ParseError {
@@ -95,10 +108,16 @@ fn extract(pdf: &Pdf) -> Result<Vec<Page>, ParseError> {
                 let area = page.intersected_crop_box();
                 let mut collector = Collector::new(area.width() * area.height());
                 interpret_page(page, &mut context, &mut collector);
-                collector
+                let mut read = collector.page(number);
+                for line in about::remarks(page, &read.text) {
+                    let gap = if read.text.is_empty() { "" } else { "\n\n" };
+                    read.text = format!("{}{gap}{line}", read.text);
+                    read.verdict = Verdict::Ok;
+                }
+                read
             }));
             let page = match read {
-                Ok(collector) => collector.page(number),
+                Ok(page) => page,
                 Err(_) => Page {
                     number,
                     text: String::new(),
@@ -133,26 +152,11 @@ fn second_opinion(bytes: &[u8], pages: &mut [Page]) {
     }
 }
 
-/// A PDF text string: UTF-16 with a byte order mark, UTF-8, or close enough to Latin-1.
-fn pdf_string(bytes: &[u8]) -> Option<String> {
-    let text = match bytes {
-        [0xFE, 0xFF, rest @ ..] => encoding_rs::UTF_16BE.decode_without_bom_handling(rest).0,
-        _ => match std::str::from_utf8(bytes) {
-            Ok(text) => text.trim_start_matches('\u{FEFF}').into(),
-            Err(_) => {
-                encoding_rs::WINDOWS_1252
-                    .decode_without_bom_handling(bytes)
-                    .0
-            }
-        },
-    };
-    let text = crate::text::one_line(&text);
-    (!text.is_empty()).then_some(text)
-}
-
 /// The drawing device that keeps the glyphs and throws the rest away, but for how much it covers.
 struct Collector {
     pieces: Vec<Piece>,
+    /// Straight lines, as tables are ruled with.
+    segments: Vec<Segment>,
     looks: Looks,
 }
 
@@ -165,12 +169,13 @@ impl Collector {
         };
         Self {
             pieces: Vec::new(),
+            segments: Vec::new(),
             looks,
         }
     }
 
     fn page(self, number: u32) -> Page {
-        let text = compose(self.pieces);
+        let text = compose(self.pieces, &self.segments);
         Page {
             number,
             verdict: judge(&text, self.looks),
@@ -204,8 +209,17 @@ impl Device<'_> for Collector {
         }
     }
 
-    fn draw_path(&mut self, _: &BezPath, _: DrawProps<'_>, _: &DrawMode) {
+    fn draw_path(&mut self, path: &BezPath, props: DrawProps<'_>, _: &DrawMode) {
         self.looks.ink = true;
+        if path.elements().len() > RULED {
+            return;
+        }
+        for segment in path.segments() {
+            if let (PathSeg::Line(line), true) = (segment, self.segments.len() < MOST_SEGMENTS) {
+                self.segments
+                    .push((props.transform * line.p0, props.transform * line.p1));
+            }
+        }
     }
 
     fn draw_image(&mut self, image: Image<'_, '_>, props: ImageDrawProps<'_>) {
@@ -234,14 +248,5 @@ mod tests {
     fn a_header_may_follow_some_junk() {
         assert!(is_pdf(b"\n\n%PDF-1.4"));
         assert!(!is_pdf(b"<html>"));
-    }
-
-    #[test]
-    fn titles_come_in_several_encodings() {
-        assert_eq!(
-            pdf_string(b"\xFE\xFF\xD6\x8C\xC7\x58").as_deref(),
-            Some("회의")
-        );
-        assert_eq!(pdf_string(b"  "), None);
     }
 }

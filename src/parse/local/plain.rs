@@ -1,7 +1,7 @@
 //! Plain text and Markdown in any common encoding. Form feeds separate pages.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::verdict::{Looks, judge};
 use crate::document::{Page, Parsed};
@@ -9,12 +9,7 @@ use crate::parse::ParseError;
 
 /// Decodes `bytes` and splits them at form feeds.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
-    let text = decode(bytes).ok_or_else(|| {
-        ParseError::with_hint(
-            "it holds binary data, not text",
-            "check that the file name's ending is right",
-        )
-    })?;
+    let text = decode(bytes).ok_or_else(binary)?;
     let pages = (1..)
         .zip(text.split('\u{C}'))
         .map(|(number, text)| Page {
@@ -23,16 +18,39 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
             verdict: judge(text, Looks::default()),
         })
         .collect();
-    Ok(Parsed { pages, title: None })
+    Ok(Parsed {
+        pages,
+        ..Parsed::default()
+    })
+}
+
+/// The error for what is no text.
+pub fn binary() -> ParseError {
+    ParseError::unreadable_here(
+        "it holds binary data, not text",
+        "check that the file name's ending is right",
+    )
+}
+
+/// The beginning of a text, as far as can be told from its first bytes; empty for binary data.
+pub fn beginning(head: &[u8]) -> String {
+    // A letter of several bytes may be cut at the end.
+    let cut = head
+        .iter()
+        .rposition(|byte| byte.is_ascii())
+        .map_or(head.len(), |at| at + 1);
+    decode(&head[..cut & !1])
+        .or_else(|| decode(&head[..cut]))
+        .unwrap_or_default()
 }
 
 /// The text, or `None` for binary data. UTF-8 with a few bad bytes stays UTF-8 with U+FFFD.
-fn decode(bytes: &[u8]) -> Option<String> {
+pub fn decode(bytes: &[u8]) -> Option<String> {
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         return Some(encoding.decode(bytes).0.into_owned());
     }
     if bytes.contains(&0) {
-        return None;
+        return wide(bytes);
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -49,6 +67,26 @@ fn decode(bytes: &[u8]) -> Option<String> {
         .filter(|c| c.is_control() && !c.is_whitespace())
         .count();
     (controls * 20 <= text.chars().count()).then_some(text)
+}
+
+/// UTF-16 without a mark: blanks, line ends and digits have a zero on one side only.
+fn wide(bytes: &[u8]) -> Option<String> {
+    let zeros = |from: usize| {
+        bytes
+            .iter()
+            .skip(from)
+            .step_by(2)
+            .filter(|byte| **byte == 0)
+            .count()
+    };
+    let encoding = match (zeros(0), zeros(1)) {
+        (0, low) if low * 20 >= bytes.len() / 2 => UTF_16LE,
+        (high, 0) if high * 20 >= bytes.len() / 2 => UTF_16BE,
+        _ => return None,
+    };
+    let (text, broken) = encoding.decode_without_bom_handling(bytes);
+    let is_text = !broken && !text.chars().any(|c| c.is_control() && !c.is_whitespace());
+    is_text.then(|| text.into_owned())
 }
 
 /// Whether bad bytes are rare against good multi-byte or plain text, which no legacy encoding
@@ -82,6 +120,14 @@ mod tests {
             .flat_map(u16::to_le_bytes)
             .collect();
         assert_eq!(text(&bytes), "회의");
+    }
+
+    #[test]
+    fn utf16_without_a_mark_is_decoded() {
+        for encode in [u16::to_le_bytes, u16::to_be_bytes] {
+            let bytes: Vec<u8> = "회의 안내 2025\n".encode_utf16().flat_map(encode).collect();
+            assert_eq!(text(&bytes), "회의 안내 2025\n");
+        }
     }
 
     #[test]

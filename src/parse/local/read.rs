@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EXTENSIONS, MAX_PAGES, MAX_TEXT, pdf, plain};
+use super::archive::{Archive, password};
+use super::format::{self, Format};
+use super::picture::Picture;
+use super::{MAX_PAGES, MAX_TEXT, data, hangul, office, pdf, picture, plain, web};
 use crate::document::{DocumentId, Parsed};
 use crate::parse::ParseError;
 
@@ -14,10 +17,12 @@ const MAX_BYTES: u64 = 2 << 30;
 /// What the parent asks.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// All pages of a file.
-    Parse(PathBuf),
+    /// All pages of a file; the template is for JSON.
+    Parse(PathBuf, Option<String>),
     /// How many pages it has.
     Count(PathBuf),
+    /// The picture of a page.
+    Draw(PathBuf, u32),
 }
 
 /// What the child answers.
@@ -32,6 +37,10 @@ pub enum Answer {
         document_id: DocumentId,
         /// `None` where the format has no pages that can be counted here.
         pages: Option<u64>,
+    },
+    Drawn {
+        document_id: DocumentId,
+        picture: Picture,
     },
     Refused(Refusal),
 }
@@ -84,16 +93,17 @@ impl From<Refusal> for ParseError {
 /// Answers `request`.
 pub fn answer(request: &Request) -> Answer {
     let answered = match request {
-        Request::Parse(file) => parse(file),
+        Request::Parse(file, template) => parse(file, template.as_deref()),
         Request::Count(file) => count(file),
+        Request::Draw(file, page) => draw(file, *page),
     };
     answered.unwrap_or_else(|error| Answer::Refused(error.into()))
 }
 
-fn parse(file: &Path) -> Result<Answer, ParseError> {
+fn parse(file: &Path, template: Option<&str>) -> Result<Answer, ParseError> {
     let bytes = bytes(file)?;
     let document_id = id(&bytes);
-    let parsed = pages(file, bytes)?;
+    let parsed = pages(file, bytes, template)?;
     limit_pages(parsed.pages.len())?;
     let text: usize = parsed.pages.iter().map(|page| page.text.len()).sum();
     if text > MAX_TEXT {
@@ -127,15 +137,25 @@ pub fn too_much_text() -> ParseError {
 fn count(file: &Path) -> Result<Answer, ParseError> {
     let bytes = bytes(file)?;
     let document_id = id(&bytes);
-    let pages = match extension(file).as_str() {
-        _ if pdf::is_pdf(&bytes) => pdf::count(bytes),
-        "png" | "jpg" | "jpeg" => Some(1),
-        "txt" | "text" | "md" | "markdown" | "log" => plain::parse(&bytes)
-            .ok()
-            .map(|parsed| parsed.pages.len() as u64),
-        _ => None,
+    let pages = match format::detect(&bytes, &extension(file)) {
+        Format::Pdf => pdf::count(bytes),
+        _ => {
+            let parsed = pages(file, bytes, None).ok();
+            parsed.map(|parsed| parsed.pages.len() as u64)
+        }
     };
     Ok(Answer::Counted { document_id, pages })
+}
+
+fn draw(file: &Path, page: u32) -> Result<Answer, ParseError> {
+    let bytes = bytes(file)?;
+    let document_id = id(&bytes);
+    let format = format::detect(&bytes, &extension(file));
+    let picture = picture::of_page(bytes, format, page)?;
+    Ok(Answer::Drawn {
+        document_id,
+        picture,
+    })
 }
 
 fn bytes(file: &Path) -> Result<Vec<u8>, ParseError> {
@@ -159,21 +179,68 @@ fn id(bytes: &[u8]) -> DocumentId {
     DocumentId(blake3::hash(bytes).to_hex().to_string())
 }
 
-fn pages(file: &Path, bytes: Vec<u8>) -> Result<Parsed, ParseError> {
+fn pages(file: &Path, bytes: Vec<u8>, template: Option<&str>) -> Result<Parsed, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::document("the file is empty"));
     }
-    if pdf::is_pdf(&bytes) {
-        return pdf::parse(bytes);
-    }
-    match extension(file).as_str() {
-        "pdf" => Err(not_a_pdf(&bytes)),
-        "" => plain::parse(&bytes),
-        extension if EXTENSIONS.contains(&extension) => plain::parse(&bytes),
-        other => Err(ParseError::unreadable_here(
-            format!(".{other} files are not among those the local parser reads"),
+    let extension = extension(file);
+    let format = format::detect(&bytes, &extension);
+    let name = format::name(format, &bytes, &extension);
+    let is_cut =
+        bytes.starts_with(b"PK") && Archive::open(&bytes).is_ok_and(|zip| zip.is_damaged());
+    let mut parsed = match format {
+        // A PDF may need twice its size, so it is handed over.
+        Format::Pdf => pdf::parse(bytes),
+        Format::Docx => office::docx::parse(&bytes),
+        Format::Pptx => office::pptx::parse(&bytes),
+        Format::Sheet => office::sheet::parse(&bytes),
+        Format::Doc => office::doc::parse(&bytes),
+        Format::Ppt => office::ppt::parse(&bytes),
+        Format::Rtf => office::rtf::parse(&bytes),
+        Format::OpenDocument => office::odf::parse(&bytes),
+        Format::Hwp => hangul::hwp::parse(&bytes),
+        Format::Hwpx => hangul::hwpx::parse(&bytes),
+        Format::Html => web::html::parse(&bytes),
+        Format::Epub => web::epub::parse(&bytes),
+        Format::Message => web::mail::message(&bytes),
+        Format::Mailbox => web::mail::mailbox(&bytes),
+        Format::Delimited => data::delimited::parse(&bytes),
+        Format::Json => data::json::parse(&bytes, template),
+        Format::JsonLines => data::json::lines(&bytes, template),
+        Format::Image => picture::parse(&bytes),
+        Format::Text => plain::parse(&bytes),
+        Format::Locked => Err(password()),
+        Format::Foreign(what) => Err(ParseError::unreadable_here(
+            format!("it is a {what}, which the local parser does not read"),
+            "use --parser storm, or save it as PDF or in a newer format",
+        )),
+        Format::Unknown => Err(ParseError::unreadable_here(
+            format!(
+                "{} is not among what the local parser reads",
+                shown(&extension)
+            ),
             "use --parser storm, or convert the file to PDF or text",
         )),
+    }?;
+    if format::expected(&extension).is_some_and(|expected| expected != format) {
+        let mut note = format!("its name ends in .{extension}, its content is {name}");
+        if (extension.as_str(), format) == ("pdf", Format::Html) {
+            note += ", perhaps a login or error page saved in place of the document";
+        }
+        parsed.details.notes.push(note);
+    }
+    if is_cut {
+        let note = "the file is damaged; what could be read of it is in";
+        parsed.details.notes.push(note.to_owned());
+    }
+    parsed.details.format = name;
+    Ok(parsed)
+}
+
+fn shown(extension: &str) -> String {
+    match extension {
+        "" => "its content".to_owned(),
+        extension => format!(".{extension}"),
     }
 }
 
@@ -182,27 +249,9 @@ fn extension(file: &Path) -> String {
     extension.unwrap_or_default().to_lowercase()
 }
 
-fn not_a_pdf(bytes: &[u8]) -> ParseError {
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).to_lowercase();
-    let looks = if head.contains("<html") || head.contains("<!doctype") {
-        "it is an HTML page, perhaps a login or error page saved in place of the document"
-    } else if bytes.starts_with(b"PK\x03\x04") {
-        "it is a ZIP archive or an Office file"
-    } else {
-        "it has no PDF header"
-    };
-    ParseError::with_hint(format!("not a PDF: {looks}"), "download or export it again")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_content_decides_what_a_file_is() {
-        assert!(not_a_pdf(b"<!DOCTYPE html>").to_string().contains("HTML"));
-        assert!(not_a_pdf(b"PK\x03\x04").to_string().contains("ZIP"));
-    }
 
     #[test]
     fn pages_are_counted_without_reading_their_text() {
@@ -212,9 +261,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(pages("harbour-committee-minutes.pdf"), Some(4));
-        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert_eq!(pages("onboarding.md"), Some(1));
+        let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hostile/binary.txt");
         assert!(matches!(
-            answer(&Request::Count(readme)),
+            answer(&Request::Count(binary)),
             Answer::Counted { pages: None, .. }
         ));
     }

@@ -27,7 +27,11 @@ pub fn parsed(pages: Vec<RemotePage>, title: Option<String>) -> Parsed {
         }
         same
     });
-    Parsed { pages, title }
+    Parsed {
+        pages,
+        title,
+        ..Parsed::default()
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
--- Schemas 2 and 3. SQLite is the truth; vector files, posting files and graphs are derived from it.
+-- Schema 4. SQLite is the truth; vector files, posting files and graphs are derived from it.
 -- `sum` is a checksum of the row (see sums.rs): SQLite itself does not notice a flipped bit in a text.
 
 CREATE TABLE collections (
@@ -59,6 +59,12 @@ CREATE TABLE pages (
     text        TEXT NOT NULL,
     sum INTEGER AS (row_sum(document_id, number, verdict, text)) STORED,
     UNIQUE (document_id, number)
+) STRICT;
+
+CREATE TABLE details (
+    document_id INTEGER PRIMARY KEY REFERENCES documents(id) ON DELETE CASCADE,
+    details     TEXT NOT NULL,             -- JSON of document::Details
+    sum INTEGER AS (row_sum(document_id, details)) STORED
 ) STRICT;
 
 CREATE TABLE chunks (

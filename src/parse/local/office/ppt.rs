@@ -1,0 +1,259 @@
+//! Presentations of 1997 to 2003 (ppt, [MS-PPT]): a slide is a page, its notes at the foot.
+
+use std::collections::HashMap;
+
+use super::super::archive::password;
+use super::super::flow::{Flow, page};
+use super::ole::Ole;
+use super::properties;
+use crate::document::Parsed;
+use crate::parse::ParseError;
+
+// Record types, [MS-PPT] 2.13.24.
+const DOCUMENT: u16 = 0x03E8;
+const SLIDE_ATOM: u16 = 0x03EF;
+const SLIDE_PERSIST: u16 = 0x03F3;
+const LIST_WITH_TEXT: u16 = 0x0FF0;
+const USER_EDIT: u16 = 0x0FF5;
+const PERSIST_DIRECTORY: u16 = 0x1772;
+const OUTLINE_REF: u16 = 0x0F9E;
+const TEXT_HEADER: u16 = 0x0F9F;
+const TEXT_CHARS: u16 = 0x0FA0;
+const TEXT_BYTES: u16 = 0x0FA8;
+/// The token of a "Current User" stream whose presentation is encrypted.
+const ENCRYPTED: u32 = 0xF3D1_C4DF;
+/// Edits of one file since it was last saved whole; a loop of broken ones ends.
+const MOST_EDITS: usize = 1_000;
+/// Containers in containers.
+const DEEPEST: usize = 40;
+
+/// # Errors
+/// When the container cannot be read, holds no text stream, or needs a password.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
+    let mut ole = Ole::open(bytes)?;
+    let data = ole.stream("/PowerPoint Document");
+    let user = ole.stream("/Current User");
+    if u32_at(&user, 12) == Some(ENCRYPTED) {
+        return Err(password());
+    }
+    if data.is_empty() {
+        return Err(ParseError::unreadable_here(
+            "its slides cannot be found, the file is damaged",
+            "saving it anew in its own program often helps",
+        ));
+    }
+    let texts = u32_at(&user, 16)
+        .and_then(|edit| slides(&data, edit as usize))
+        .filter(|slides| slides.iter().any(|slide| !slide.is_empty()))
+        // Without its tables, all that is said comes on one page.
+        .unwrap_or_else(|| vec![everything(&data)]);
+    let (details, title) = properties::property_set(&ole.stream("/\u{5}SummaryInformation"));
+    Ok(Parsed {
+        pages: (1..)
+            .zip(texts)
+            .map(|(number, text)| page(number, text))
+            .collect(),
+        title,
+        details,
+    })
+}
+
+fn u32_at(data: &[u8], at: usize) -> Option<u32> {
+    let bytes = data.get(at..at.checked_add(4)?)?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// A record: its kind, the number in its header, and what is in it.
+#[derive(Clone, Copy)]
+struct Record<'a> {
+    kind: u16,
+    instance: u16,
+    is_container: bool,
+    body: &'a [u8],
+}
+
+/// The record at `at` and where the next one begins.
+fn record(data: &[u8], at: usize) -> Option<(Record<'_>, usize)> {
+    let head: [u8; 8] = data.get(at..at.checked_add(8)?)?.try_into().ok()?;
+    let first = u16::from_le_bytes([head[0], head[1]]);
+    let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+    let end = (at + 8).checked_add(length)?.min(data.len());
+    let record = Record {
+        kind: u16::from_le_bytes([head[2], head[3]]),
+        instance: first >> 4,
+        is_container: first & 0xF == 0xF,
+        body: &data[at + 8..end],
+    };
+    Some((record, end))
+}
+
+/// The records of a container, one after another.
+fn records(data: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let (found, next) = record(data, at)?;
+        at = next;
+        Some(found)
+    })
+}
+
+/// Kind (of [MS-PPT] 2.13.33) and words of a text.
+type Text = (u32, String);
+
+/// The text of each slide, in the order they are shown.
+fn slides(data: &[u8], edit: usize) -> Option<Vec<String>> {
+    let (places, document) = places(data, edit)?;
+    let at = |id: u32| {
+        let (found, _) = record(data, *places.get(&id)? as usize)?;
+        Some(found)
+    };
+    let document = at(document).filter(|found| found.kind == DOCUMENT)?;
+    let list = |instance: u16| {
+        records(document.body).find(|r| r.kind == LIST_WITH_TEXT && r.instance == instance)
+    };
+    let notes: HashMap<u32, u32> = list(2)
+        .map(|list| {
+            entries(list.body)
+                .map(|(place, id, _)| (id, place))
+                .collect()
+        })
+        .unwrap_or_default();
+    let mut slides = Vec::new();
+    for (place, _, outline) in entries(list(0)?.body) {
+        let slide = at(place);
+        let mut flow = Flow::default();
+        let mut used = vec![false; outline.len()];
+        let mut texts = Vec::new();
+        if let Some(slide) = slide {
+            collect(slide.body, &outline, &mut used, &mut texts, 0);
+        }
+        // Titles and lists that no shape of the slide asks for.
+        let rest = outline.iter().zip(&used).filter(|(_, used)| !**used);
+        let mut all: Vec<Text> = rest.map(|(text, _)| text.clone()).collect();
+        all.extend(texts);
+        for (kind, text) in &all {
+            say(*kind, text, &mut flow);
+        }
+        let noted = slide
+            .and_then(|slide| records(slide.body).find(|r| r.kind == SLIDE_ATOM))
+            .and_then(|atom| u32_at(atom.body, 16))
+            .and_then(|id| notes.get(&id))
+            .and_then(|place| at(*place));
+        if let Some(notes) = noted {
+            let mut texts = Vec::new();
+            collect(notes.body, &[], &mut [], &mut texts, 0);
+            // A star stands for the number of the slide.
+            for (_, text) in texts.into_iter().filter(|(_, text)| text != "*") {
+                flow.paragraph(&text.replace('\r', "\n"));
+            }
+        }
+        slides.push(flow.one_page());
+    }
+    Some(slides)
+}
+
+/// Where each saved object is, by its id, and the id of the document.
+fn places(data: &[u8], mut edit: usize) -> Option<(HashMap<u32, u32>, u32)> {
+    let mut places = HashMap::new();
+    let mut document = None;
+    for _ in 0..MOST_EDITS {
+        let (found, _) = record(data, edit).filter(|(found, _)| found.kind == USER_EDIT)?;
+        document = document.or(u32_at(found.body, 16));
+        let directory = u32_at(found.body, 12)? as usize;
+        let (directory, _) =
+            record(data, directory).filter(|(r, _)| r.kind == PERSIST_DIRECTORY)?;
+        let mut at = 0;
+        while let Some(head) = u32_at(directory.body, at) {
+            let (first, count) = (head & 0xF_FFFF, head >> 20);
+            for index in 0..count {
+                let place = u32_at(directory.body, at + 4 + 4 * index as usize)?;
+                // The newest edit comes first.
+                places.entry(first + index).or_insert(place);
+            }
+            at += 4 + 4 * count as usize;
+        }
+        edit = match u32_at(found.body, 8)? {
+            0 => break,
+            before => before as usize,
+        };
+    }
+    Some((places, document?))
+}
+
+/// Each entry of a list: the id of its object, its own id, and the texts that stand with it.
+fn entries(list: &[u8]) -> impl Iterator<Item = (u32, u32, Vec<Text>)> {
+    let mut found: Vec<(u32, u32, Vec<Text>)> = Vec::new();
+    let mut kind = 4;
+    for record in records(list) {
+        match record.kind {
+            SLIDE_PERSIST => {
+                let (place, id) = (u32_at(record.body, 0), u32_at(record.body, 12));
+                found.push((place.unwrap_or(0), id.unwrap_or(0), Vec::new()));
+            }
+            TEXT_HEADER => kind = u32_at(record.body, 0).unwrap_or(4),
+            _ => {
+                if let (Some(text), Some((_, _, texts))) = (words(&record), found.last_mut()) {
+                    texts.push((kind, text));
+                }
+            }
+        }
+    }
+    found.into_iter()
+}
+
+/// The texts in a container and those of the outline it refers to.
+fn collect(data: &[u8], outline: &[Text], used: &mut [bool], texts: &mut Vec<Text>, depth: usize) {
+    let mut kind = 4;
+    for record in records(data) {
+        match record.kind {
+            TEXT_HEADER => kind = u32_at(record.body, 0).unwrap_or(4),
+            OUTLINE_REF => {
+                let index = u32_at(record.body, 0).unwrap_or(u32::MAX) as usize;
+                if let (Some(text), Some(used)) = (outline.get(index), used.get_mut(index)) {
+                    *used = true;
+                    texts.push(text.clone());
+                }
+            }
+            // The drawing layer's text boxes are containers without the mark of one.
+            0xF00D => collect(record.body, outline, used, texts, depth + 1),
+            _ if record.is_container && depth < DEEPEST => {
+                collect(record.body, outline, used, texts, depth + 1);
+            }
+            _ => texts.extend(words(&record).map(|text| (kind, text))),
+        }
+    }
+}
+
+fn words(record: &Record<'_>) -> Option<String> {
+    match record.kind {
+        TEXT_CHARS => {
+            let (text, _) = encoding_rs::UTF_16LE.decode_without_bom_handling(record.body);
+            Some(text.into_owned())
+        }
+        // The low bytes of UTF-16 whose high ones are zero.
+        TEXT_BYTES => Some(record.body.iter().map(|byte| char::from(*byte)).collect()),
+        _ => None,
+    }
+}
+
+fn say(kind: u32, text: &str, flow: &mut Flow) {
+    let text = text.replace('\u{B}', " ");
+    for paragraph in text.split('\r') {
+        match kind {
+            0 | 6 => flow.heading(1, paragraph),
+            1 | 7 | 8 => flow.item("-", paragraph),
+            _ => flow.paragraph(paragraph),
+        }
+    }
+}
+
+/// All texts of a file whose order is lost.
+fn everything(data: &[u8]) -> String {
+    let mut texts = Vec::new();
+    collect(data, &[], &mut [], &mut texts, 0);
+    let mut flow = Flow::default();
+    for (kind, text) in &texts {
+        say(*kind, text, &mut flow);
+    }
+    flow.one_page()
+}

@@ -1,0 +1,360 @@
+//! Rich text (rtf), which many files called .doc are. Pages by its page breaks, rows by its cell marks.
+
+use encoding_rs::{EUC_KR, Encoding, GBK, SHIFT_JIS, WINDOWS_1252};
+
+use super::super::flow::Flow;
+use crate::document::{Details, Parsed};
+use crate::parse::ParseError;
+
+/// Groups in groups; what is deeper is no document.
+const DEEPEST: usize = 500;
+/// Destinations whose text is not the document's.
+const ASIDE: [&str; 17] = [
+    "fonttbl",
+    "colortbl",
+    "stylesheet",
+    "pict",
+    "object",
+    "themedata",
+    "datastore",
+    "listtable",
+    "listoverridetable",
+    "rsidtbl",
+    "generator",
+    "xmlnstbl",
+    "latentstyles",
+    "fldinst",
+    "deleted",
+    "info",
+    "listtext",
+];
+
+/// # Errors
+/// When groups are nested beyond reason.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
+    let mut reader = Reader {
+        rest: bytes,
+        flow: Flow::default(),
+        groups: vec![Group::default()],
+        encoding: WINDOWS_1252,
+        text: String::new(),
+        bytes: Vec::new(),
+        cells: Vec::new(),
+        title: String::new(),
+        author: String::new(),
+        skip: 0,
+    };
+    reader.run()?;
+    let some = |text: String| Some(crate::text::one_line(&text)).filter(|text| !text.is_empty());
+    Ok(Parsed {
+        pages: reader.flow.pages(),
+        title: some(reader.title),
+        details: Details {
+            author: some(reader.author),
+            ..Details::default()
+        },
+    })
+}
+
+/// Where the text of a group goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum To {
+    Page,
+    Note,
+    Title,
+    Author,
+    Nowhere,
+}
+
+#[derive(Clone, Copy)]
+struct Group {
+    to: To,
+    /// Characters after `\u` that stand for it in programs without Unicode.
+    stand_ins: usize,
+    in_table: bool,
+    hidden: bool,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            to: To::Page,
+            stand_ins: 1,
+            in_table: false,
+            hidden: false,
+        }
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    flow: Flow,
+    groups: Vec<Group>,
+    encoding: &'static Encoding,
+    /// Of the open paragraph or note.
+    text: String,
+    /// Bytes of the document's encoding that wait to be decoded together.
+    bytes: Vec<u8>,
+    cells: Vec<String>,
+    title: String,
+    author: String,
+    /// Stand-ins still to be left out.
+    skip: usize,
+}
+
+impl Reader<'_> {
+    fn run(&mut self) -> Result<(), ParseError> {
+        while let [first, rest @ ..] = self.rest {
+            self.rest = rest;
+            match first {
+                b'{' if self.groups.len() >= DEEPEST => {
+                    return Err(ParseError::document(
+                        "the file is nested too deeply to be read",
+                    ));
+                }
+                b'{' => {
+                    self.decode();
+                    self.groups.push(self.group());
+                }
+                b'}' => self.close(),
+                b'\\' => self.control(),
+                b'\r' | b'\n' => {}
+                byte => self.byte(*byte),
+            }
+        }
+        self.decode();
+        self.paragraph();
+        Ok(())
+    }
+
+    fn group(&self) -> Group {
+        self.groups.last().copied().unwrap_or_default()
+    }
+
+    fn set(&mut self, change: impl FnOnce(&mut Group)) {
+        if let Some(group) = self.groups.last_mut() {
+            change(group);
+        }
+    }
+
+    fn close(&mut self) {
+        self.decode();
+        let inner = self.groups.pop().unwrap_or_default();
+        let outer = self.group();
+        if inner.to == To::Note && outer.to != To::Note {
+            let note = std::mem::take(&mut self.text);
+            // What was said before the note goes on after it.
+            let (before, note) = note.split_once('\u{0}').unwrap_or(("", &note));
+            self.flow.note(note);
+            self.text = before.to_owned();
+        }
+        if self.groups.is_empty() {
+            self.groups.push(Group::default());
+        }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        match self.skip {
+            0 => self.bytes.push(byte),
+            _ => self.skip -= 1,
+        }
+    }
+
+    fn decode(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if !bytes.is_empty() {
+            let (text, _) = self.encoding.decode_without_bom_handling(&bytes);
+            self.say(&text);
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        let group = self.group();
+        match group.to {
+            _ if group.hidden => {}
+            To::Page | To::Note => self.text.push_str(text),
+            To::Title => self.title.push_str(text),
+            To::Author => self.author.push_str(text),
+            To::Nowhere => {}
+        }
+    }
+
+    fn control(&mut self) {
+        let Some((first, rest)) = self.rest.split_first() else {
+            return;
+        };
+        if !first.is_ascii_alphabetic() {
+            self.rest = rest;
+            match first {
+                b'\'' => {
+                    let digits = rest
+                        .get(..2)
+                        .and_then(|digits| std::str::from_utf8(digits).ok());
+                    if let Some(byte) =
+                        digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
+                    {
+                        self.rest = &rest[2..];
+                        self.byte(byte);
+                    }
+                }
+                b'\\' | b'{' | b'}' => self.byte(*first),
+                b'~' => self.byte(b' '),
+                b'_' => self.byte(b'-'),
+                // A destination that a reader may not know, and need not.
+                b'*' => self.set(|group| {
+                    if matches!(group.to, To::Page | To::Note) {
+                        group.to = To::Nowhere;
+                    }
+                }),
+                _ => {}
+            }
+            return;
+        }
+        let name_end = self
+            .rest
+            .iter()
+            .position(|byte| !byte.is_ascii_alphabetic());
+        let (name, rest) = self.rest.split_at(name_end.unwrap_or(self.rest.len()));
+        let is_number =
+            |(at, byte): &(usize, &u8)| !(byte.is_ascii_digit() || (*at == 0 && **byte == b'-'));
+        let number_end = rest
+            .iter()
+            .enumerate()
+            .find(is_number)
+            .map_or(rest.len(), |(at, _)| at);
+        let (number, rest) = rest.split_at(number_end);
+        let number = std::str::from_utf8(number)
+            .ok()
+            .and_then(|number| number.parse::<i32>().ok());
+        self.rest = rest.strip_prefix(b" ").unwrap_or(rest);
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        // Bytes of one letter may be written in several ways, words end them.
+        if name != "u" || number.is_none() {
+            self.decode();
+        }
+        self.word(name, number);
+    }
+
+    fn word(&mut self, name: &str, number: Option<i32>) {
+        match name {
+            "ansicpg" => {
+                self.encoding = match number {
+                    Some(949 | 1361) => EUC_KR,
+                    Some(932) => SHIFT_JIS,
+                    Some(936) => GBK,
+                    Some(65001) => encoding_rs::UTF_8,
+                    _ => WINDOWS_1252,
+                };
+            }
+            "uc" => self.set(|group| group.stand_ins = number.unwrap_or(1).clamp(0, 10) as usize),
+            "u" => self.unicode(number.unwrap_or(0)),
+            "par" | "sect" => self.paragraph(),
+            "page" => {
+                self.paragraph();
+                self.flow.page_break();
+            }
+            "line" => self.say("\n"),
+            "tab" => self.say("\t"),
+            "emdash" => self.say("—"),
+            "endash" => self.say("–"),
+            "lquote" => self.say("‘"),
+            "rquote" => self.say("’"),
+            "ldblquote" => self.say("“"),
+            "rdblquote" => self.say("”"),
+            "bullet" => self.say("•"),
+            "intbl" => self.set(|group| group.in_table = true),
+            "pard" => self.set(|group| group.in_table = false),
+            "v" | "deleted" => self.set(|group| group.hidden = number != Some(0)),
+            "cell" | "nestcell" => {
+                let cell = std::mem::take(&mut self.text);
+                self.cells.push(cell);
+            }
+            "row" | "nestrow" => {
+                let cells = std::mem::take(&mut self.cells);
+                self.flow.row(&cells);
+            }
+            "footnote" | "annotation" => {
+                if self.group().to != To::Note {
+                    self.text.push('\u{0}');
+                }
+                self.set(|group| group.to = To::Note);
+            }
+            "title" => self.set(|group| group.to = To::Title),
+            "author" => self.set(|group| group.to = To::Author),
+            "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl" | "footerr"
+            | "footerf" => {
+                self.set(|group| group.to = To::Nowhere);
+            }
+            // Unicode for the destination before it, which is for programs without.
+            "ud" => self.set(|group| {
+                if group.to == To::Nowhere {
+                    group.to = To::Page;
+                }
+            }),
+            "shptxt" => self.set(|group| group.to = To::Page),
+            name if ASIDE.contains(&name) => self.set(|group| group.to = To::Nowhere),
+            _ => {}
+        }
+    }
+
+    fn unicode(&mut self, number: i32) {
+        self.decode();
+        // Above 32,767 it is written as a negative number; pairs of surrogates come one after the other.
+        let unit = number as u16;
+        match char::from_u32(u32::from(unit)) {
+            Some(c) => self.say(c.encode_utf8(&mut [0; 4])),
+            None => {
+                let mut ahead = self.rest;
+                while let [b' ' | b'?' | b'\r' | b'\n', rest @ ..] = ahead {
+                    ahead = rest;
+                }
+                let digits = ahead.strip_prefix(b"\\u").map(|digits| {
+                    let end = digits
+                        .iter()
+                        .position(|byte| !byte.is_ascii_digit() && *byte != b'-');
+                    String::from_utf8_lossy(&digits[..end.unwrap_or(digits.len())]).into_owned()
+                });
+                let low = digits
+                    .and_then(|digits| digits.parse::<i32>().ok())
+                    .map(|low| low as u16);
+                if let Some(Ok(text)) = low.map(|low| String::from_utf16(&[unit, low])) {
+                    self.say(&text);
+                }
+            }
+        }
+        self.skip = self.group().stand_ins;
+    }
+
+    fn paragraph(&mut self) {
+        match self.group() {
+            group if group.to == To::Note || group.in_table => self.text.push(' '),
+            group if group.to == To::Page => {
+                let text = std::mem::take(&mut self.text);
+                self.flow.paragraph(&text);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_tables_notes_and_breaks_are_read() {
+        let rtf = br"{\rtf1\ansi\ansicpg949{\fonttbl{\f0 Batang;}}{\info{\title Fees}}
+            \pard\b Fees\b0  of \u-10916?\u50868 ?\'c8\'b8\'c0\'c7{\footnote a note}.\par
+            \trowd\intbl boat\cell fee\cell\row\trowd\intbl small\cell 20\cell\row\pard\page next\par}";
+        let parsed = parse(rtf).unwrap();
+        let texts: Vec<&str> = parsed.pages.iter().map(|page| page.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "Fees of 한운회의.\n\n| boat | fee |\n| small | 20 |\n\na note",
+                "next"
+            ]
+        );
+        assert_eq!(parsed.title.as_deref(), Some("Fees"));
+    }
+}

@@ -1,0 +1,388 @@
+//! HTML pages: the title and the main text, without menus, scripts and what else surrounds it.
+
+use ego_tree::NodeRef;
+use ego_tree::iter::Edge;
+use encoding_rs::Encoding;
+use scraper::node::Element;
+use scraper::{Html, Node};
+
+use super::super::flow::Flow;
+use super::super::plain;
+use crate::document::{Details, Parsed};
+use crate::parse::ParseError;
+use crate::text::one_line;
+
+/// Where a declared character set is looked for, as browsers do.
+const HEAD: usize = 1_024;
+/// Elements whose text no reader sees, or that are for acting and not for reading.
+const UNSEEN: [&str; 15] = [
+    "script", "style", "noscript", "template", "svg", "iframe", "button", "select", "textarea",
+    "head", "object", "canvas", "audio", "video", "math",
+];
+/// Elements around the text of a page.
+const AROUND: [&str; 4] = ["nav", "header", "footer", "aside"];
+/// Elements that end a line.
+const BLOCKS: [&str; 24] = [
+    "p",
+    "div",
+    "section",
+    "article",
+    "main",
+    "ul",
+    "ol",
+    "dl",
+    "dt",
+    "dd",
+    "blockquote",
+    "figure",
+    "figcaption",
+    "form",
+    "fieldset",
+    "address",
+    "details",
+    "summary",
+    "hr",
+    "pre",
+    "body",
+    "caption",
+    "center",
+    "header",
+];
+
+/// # Errors
+/// When it is binary data.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
+    let html = Html::parse_document(&decode(bytes)?);
+    let (details, title) = about(&html);
+    let mut flow = Flow::default();
+    speak(&html, &mut flow);
+    Ok(Parsed {
+        pages: flow.pages(),
+        title,
+        details,
+    })
+}
+
+/// The text of an HTML page as one page.
+pub fn text(html: &str) -> String {
+    let mut flow = Flow::default();
+    speak(&Html::parse_document(html), &mut flow);
+    flow.one_page()
+}
+
+/// By its mark, what the page declares, or what the bytes look like, in this order.
+fn decode(bytes: &[u8]) -> Result<String, ParseError> {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(HEAD)]).to_lowercase();
+    let declared = head.split_once("charset=").and_then(|(_, rest)| {
+        let label = rest.trim_start_matches(['"', '\'', ' ']);
+        let end = label.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
+        Encoding::for_label(&label.as_bytes()[..end.unwrap_or(label.len())])
+    });
+    match (Encoding::for_bom(bytes), declared) {
+        (None, Some(encoding)) => {
+            let (text, broken) = encoding.decode_without_bom_handling(bytes);
+            // Pages are saved in other encodings than the one they came in.
+            if broken && let Some(text) = plain::decode(bytes) {
+                return Ok(text);
+            }
+            Ok(text.into_owned())
+        }
+        _ => plain::decode(bytes).ok_or_else(plain::binary),
+    }
+}
+
+/// What the head of the page says of it.
+fn about(html: &Html) -> (Details, Option<String>) {
+    let (mut details, mut title) = (Details::default(), None);
+    for node in html.tree.root().descendants() {
+        let Node::Element(element) = node.value() else {
+            continue;
+        };
+        match element.name() {
+            "title" if title.is_none() => {
+                let texts = node.descendants().filter_map(|node| node.value().as_text());
+                let text: String = texts.map(|text| &**text).collect();
+                title = Some(one_line(&text)).filter(|text| !text.is_empty());
+            }
+            "meta" => {
+                let name = element.attr("name").or(element.attr("property"));
+                let content = element
+                    .attr("content")
+                    .map(one_line)
+                    .filter(|text| !text.is_empty());
+                let place = match name.unwrap_or_default().to_lowercase().as_str() {
+                    "author" => &mut details.author,
+                    "description" | "og:description" => &mut details.subject,
+                    "keywords" => &mut details.keywords,
+                    "date" | "dc.date" | "article:published_time" => &mut details.created,
+                    "article:modified_time" => &mut details.modified,
+                    "generator" => &mut details.producer,
+                    _ => continue,
+                };
+                *place = place.take().or(content);
+            }
+            "body" => break,
+            _ => {}
+        }
+    }
+    (details, title)
+}
+
+fn speak(html: &Html, flow: &mut Flow) {
+    let root = html.tree.root();
+    let all = weight(root, false);
+    // Where a page says what its main part is, or most of it is in one article, that is it.
+    let is_main = |element: &Element| {
+        matches!(element.name(), "main" | "article") || element.attr("role") == Some("main")
+    };
+    let mains = root.descendants().filter(|node| match node.value() {
+        Node::Element(element) => is_main(element),
+        _ => false,
+    });
+    let main = mains.max_by_key(|node| weight(*node, false));
+    let mut speaker = Speaker::default();
+    match main.filter(|main| weight(*main, false) * 2 > all) {
+        Some(main) => speaker.walk(main, false, flow),
+        // A page that is all menu is a page, too.
+        None => speaker.walk(root, weight(root, true) * 4 > all, flow),
+    }
+}
+
+/// Bytes of text that is seen in `node`; `bare`: without what is around the main text.
+fn weight(node: NodeRef<'_, Node>, bare: bool) -> usize {
+    let (mut size, mut hidden) = (0, 0);
+    for edge in node.traverse() {
+        match edge {
+            Edge::Open(node) => {
+                hidden += usize::from(hidden > 0 || is_left_out(node, bare));
+                if let (0, Some(text)) = (hidden, node.value().as_text()) {
+                    size += text.trim().len();
+                }
+            }
+            Edge::Close(_) => hidden = hidden.saturating_sub(1),
+        }
+    }
+    size
+}
+
+fn is_left_out(node: NodeRef<'_, Node>, bare: bool) -> bool {
+    let Node::Element(element) = node.value() else {
+        return false;
+    };
+    let style = element.attr("style").unwrap_or_default().replace(' ', "");
+    // The header of an article has its title; that of the page its menu.
+    let is_of_article = element.name() == "header"
+        && node.ancestors().any(|above| {
+            above
+                .value()
+                .as_element()
+                .is_some_and(|e| matches!(e.name(), "article" | "main"))
+        });
+    UNSEEN.contains(&element.name())
+        || element.attr("hidden").is_some()
+        || style.contains("display:none")
+        || (bare && AROUND.contains(&element.name()) && !is_of_article)
+}
+
+/// A list that is open.
+struct List {
+    /// The number of its next item, where they have numbers.
+    next: Option<usize>,
+}
+
+#[derive(Default)]
+struct Speaker {
+    text: String,
+    lists: Vec<List>,
+    /// The mark of the item whose text comes.
+    mark: Option<String>,
+    level: Option<usize>,
+    preformatted: usize,
+    /// For each table, whether a row of it has come.
+    tables: Vec<bool>,
+    /// Columns that the open cells take.
+    spans: Vec<i64>,
+}
+
+impl Speaker {
+    fn walk(&mut self, root: NodeRef<'_, Node>, bare: bool, flow: &mut Flow) {
+        let mut hidden = 0;
+        for edge in root.traverse() {
+            match edge {
+                Edge::Open(node) => {
+                    hidden += usize::from(hidden > 0 || is_left_out(node, bare));
+                    if hidden > 0 {
+                        continue;
+                    }
+                    match node.value() {
+                        Node::Text(text) => self.say(text),
+                        Node::Element(element) => self.opens(element, flow),
+                        _ => {}
+                    }
+                }
+                Edge::Close(_) if hidden > 0 => hidden -= 1,
+                Edge::Close(node) => {
+                    if let Node::Element(element) = node.value() {
+                        self.closes(element.name(), flow);
+                    }
+                }
+            }
+        }
+        self.end(flow);
+    }
+
+    fn say(&mut self, text: &str) {
+        if self.preformatted > 0 {
+            self.text.push_str(text);
+            return;
+        }
+        // Blanks and line ends are all one blank, and none begins a line.
+        for part in text.split_inclusive(char::is_whitespace) {
+            let word = part.trim_end();
+            self.text.push_str(word);
+            if word.len() < part.len() && !self.text.is_empty() && !self.text.ends_with([' ', '\n'])
+            {
+                self.text.push(' ');
+            }
+        }
+    }
+
+    fn opens(&mut self, element: &Element, flow: &mut Flow) {
+        let name = element.name();
+        match name {
+            "br" => self.text.push('\n'),
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.end(flow);
+                self.level = name[1..].parse().ok();
+            }
+            "ul" | "menu" => {
+                self.end(flow);
+                self.lists.push(List { next: None });
+            }
+            "ol" => {
+                self.end(flow);
+                let start = element.attr("start").and_then(|start| start.parse().ok());
+                self.lists.push(List {
+                    next: Some(start.unwrap_or(1)),
+                });
+            }
+            "li" => {
+                self.end(flow);
+                self.mark = Some(
+                    match self.lists.last_mut().and_then(|list| list.next.as_mut()) {
+                        Some(next) => {
+                            *next = next.saturating_add(1);
+                            format!("{}.", *next - 1)
+                        }
+                        None => "-".to_owned(),
+                    },
+                );
+            }
+            "table" => {
+                self.end(flow);
+                self.tables.push(false);
+            }
+            "tr" => {
+                self.end(flow);
+                self.open_table(flow);
+                flow.open_row();
+            }
+            "td" | "th" => {
+                self.end(flow);
+                self.open_table(flow);
+                flow.open_cell();
+                let span = element.attr("colspan").and_then(|span| span.parse().ok());
+                self.spans.push(span.unwrap_or(1));
+            }
+            "pre" => {
+                self.end(flow);
+                self.preformatted += 1;
+            }
+            _ if BLOCKS.contains(&name) => self.end(flow),
+            _ => {}
+        }
+    }
+
+    fn closes(&mut self, name: &str, flow: &mut Flow) {
+        match name {
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "li" => self.end(flow),
+            "td" | "th" => {
+                self.end(flow);
+                flow.span(self.spans.pop().unwrap_or(1));
+            }
+            "ul" | "ol" | "menu" => {
+                self.end(flow);
+                self.lists.pop();
+            }
+            "table" => {
+                self.end(flow);
+                if self.tables.pop() == Some(true) {
+                    flow.close_table();
+                }
+            }
+            "pre" => {
+                self.end(flow);
+                self.preformatted = self.preformatted.saturating_sub(1);
+            }
+            _ if BLOCKS.contains(&name) => self.end(flow),
+            _ => {}
+        }
+        if matches!(name, "li") {
+            self.mark = None;
+        }
+    }
+
+    /// A table begins with its first row: its caption stands above.
+    fn open_table(&mut self, flow: &mut Flow) {
+        if let Some(open @ false) = self.tables.last_mut() {
+            *open = true;
+            flow.open_table();
+        }
+    }
+
+    fn end(&mut self, flow: &mut Flow) {
+        let text = std::mem::take(&mut self.text);
+        if text.trim().is_empty() {
+            return;
+        }
+        match (self.level.take(), self.mark.take()) {
+            (Some(level), _) => flow.heading(level, &text),
+            (None, Some(mark)) => flow.item(&mark, &text),
+            (None, None) => flow.paragraph(&text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_main_text_is_kept_and_what_surrounds_it_is_not() {
+        let html =
+            "<html><head><title>T</title><style>x{}</style></head><body><nav>Menu of all</nav>
+            <main><h1>Fees &amp; dates</h1><p>Boats\n pay <b>20</b> crowns.<br>Always.</p>
+            <ol start=3><li>three<li><a href='/x'>four</a></ol>
+            <table><tr><th>boat<th>fee<tr><td>small<td>20</table>
+            <pre>a  b\n c</pre><script>no()</script></main><footer>Foot</footer></body></html>";
+        assert_eq!(
+            text(html),
+            "# Fees & dates\n\nBoats pay 20 crowns.\nAlways.\n\n3. three\n4. four\n\n\
+             | boat | fee |\n| small | 20 |\n\na b\nc"
+        );
+    }
+
+    #[test]
+    fn a_page_that_is_all_menu_is_kept() {
+        assert_eq!(text("<nav><a>One</a> <a>Two</a></nav>"), "One Two");
+    }
+
+    #[test]
+    fn the_declared_encoding_counts() {
+        let page = "<meta charset=euc-kr><title>공지</title><p>도서관 휴관";
+        let (bytes, _, _) = encoding_rs::EUC_KR.encode(page);
+        let parsed = parse(&bytes).unwrap();
+        assert_eq!(parsed.title.as_deref(), Some("공지"));
+        assert_eq!(parsed.pages[0].text, "도서관 휴관");
+    }
+}
