@@ -12,7 +12,9 @@ pub use running::bodies;
 use crate::document::{Chunk, Page};
 use crate::text::{sentences, table_head};
 
-/// Part of every fingerprint: raise it when the same page would give other chunks.
+/// Part of every fingerprint: raise it when old chunks and new ones no longer rank fairly beside each other,
+/// which asks every user for `reembed`. That headers are left out and rows have their table's head since was
+/// not worth it.
 pub const VERSION: u32 = 1;
 
 /// Sizes in tokens of the model's own tokenizer, special tokens not counted.

@@ -61,7 +61,7 @@ pub struct Work<'a> {
 #[derive(Debug)]
 pub enum Outcome {
     /// The pages are here.
-    Pages(Parsed),
+    Pages(Box<Parsed>),
     /// The job is at the service and can be collected later.
     Pending { job: String, remote_id: String },
 }

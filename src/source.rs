@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use ignore::WalkBuilder;
 use ignore::overrides::{Override, OverrideBuilder};
 
-pub use self::member::{Unpacked, unpack};
+pub use self::member::{Unpacked, member, members, unpack};
 use crate::document::Source;
 use crate::text::{extension, nfc};
 use crate::usage;
@@ -103,7 +103,7 @@ pub fn walk(
                 let globs = globs(&root, selection)?;
                 walk_folder(&root, globs, selection, extensions, &mut once)
             }
-            Ok(meta) if meta.is_file() => give(file(&root, &root), extensions, &mut once),
+            Ok(meta) if meta.is_file() => give(file(&root, &root), extensions, None, &mut once),
             Ok(_) => once(unusable(
                 root.display().to_string(),
                 "is neither a file nor a folder".into(),
@@ -126,6 +126,7 @@ fn walk_folder(
     take: &mut dyn FnMut(Found) -> bool,
 ) -> bool {
     let gitignore = selection.gitignore;
+    let members_globs = globs.clone();
     let walker = WalkBuilder::new(root)
         .standard_filters(false)
         // An --include would let hidden files through the walker's own rule.
@@ -156,7 +157,7 @@ fn walk_folder(
                 None => continue,
             },
         };
-        if !give(found, extensions, take) {
+        if !give(found, extensions, Some(&members_globs), take) {
             return false;
         }
     }
@@ -164,7 +165,12 @@ fn walk_folder(
 }
 
 /// Hands a finding over, or what is in it if it is an archive.
-fn give(found: Found, extensions: &[&str], take: &mut dyn FnMut(Found) -> bool) -> bool {
+fn give(
+    found: Found,
+    extensions: &[&str],
+    globs: Option<&Override>,
+    take: &mut dyn FnMut(Found) -> bool,
+) -> bool {
     let Found::File(source) = found else {
         return take(found);
     };
@@ -181,6 +187,9 @@ fn give(found: Found, extensions: &[&str], take: &mut dyn FnMut(Found) -> bool) 
     };
     members.into_iter().all(|member| {
         let path = format!("{}/{}", source.path, member.name);
+        if globs.is_some_and(|globs| globs.matched(&path, false).is_ignore()) {
+            return true;
+        }
         match extensions.contains(&extension(&member.name).as_str()) {
             true => take(Found::File(Source {
                 path,
@@ -269,6 +278,10 @@ fn globs(root: &Path, selection: &Selection) -> anyhow::Result<Override> {
     };
     for glob in &selection.include {
         add("--include", glob, nfc(glob))?;
+    }
+    // Archives are looked into for what is included.
+    if !selection.include.is_empty() {
+        add("--include", "*.zip", format!("*.{ARCHIVE}"))?;
     }
     for glob in &selection.exclude {
         add("--exclude", glob, format!("!{}", nfc(glob)))?;

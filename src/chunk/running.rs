@@ -80,7 +80,9 @@ fn edges(lines: &[Range<usize>]) -> impl Iterator<Item = &Range<usize>> {
 /// what repeats for another reason, as the head of a table does.
 fn keys(line: &str, page: u32) -> Vec<String> {
     let line = line.trim();
-    if line.len() > LONGEST || line.starts_with(['|', '#']) {
+    // `- state: open` is a field of a record.
+    let is_field = line.starts_with("- ") && line.contains(": ");
+    if line.len() > LONGEST || line.starts_with(['|', '#']) || is_field {
         return Vec::new();
     }
     let mut keys = vec![String::new()];

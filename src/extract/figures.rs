@@ -160,6 +160,10 @@ pub fn amounts(places: &[Places<'_>]) -> Vec<Amount> {
                 let is_taken = |(range, ..): &(std::ops::Range<usize>, f64, String)| {
                     range.start < whole.end() && whole.start() < range.end
                 };
+                // A page of nothing but numbers says no more with more of them.
+                if on_page.len() >= MOST {
+                    break;
+                }
                 if on_page.iter().any(is_taken) {
                     continue;
                 }

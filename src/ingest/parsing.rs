@@ -84,7 +84,7 @@ async fn parse(run: &Arc<Run>, fresh: Fresh, done: &mpsc::Sender<Ready>) {
         &run.parts.parsers.escalation,
     ) {
         (here, Some(other)) if wants_more(&here) => escalate(run, fresh, here, other, done).await,
-        (Ok(Outcome::Pages(parsed)), _) => pass_on(run, fresh, parsed, first, done).await,
+        (Ok(Outcome::Pages(parsed)), _) => pass_on(run, fresh, *parsed, first, done).await,
         (Ok(Outcome::Pending { job, remote_id }), _) => {
             pending(run, &fresh, &**first, &job, &remote_id);
         }
@@ -119,11 +119,11 @@ async fn escalate(
     match (there, here) {
         (Ok(Outcome::Pages(parsed)), _) => {
             run.tally.escalated();
-            pass_on(run, fresh, parsed, other, done).await;
+            pass_on(run, fresh, *parsed, other, done).await;
         }
         (Ok(Outcome::Pending { job, remote_id }), Ok(Outcome::Pages(parsed))) => {
             run.tally.pending(&path, &job, &remote_id, 0);
-            keep(run, fresh, parsed, first, done).await;
+            keep(run, fresh, *parsed, first, done).await;
         }
         (Ok(Outcome::Pending { job, remote_id }), _) => {
             pending(run, &fresh, &**other, &job, &remote_id);
@@ -140,7 +140,7 @@ async fn escalate(
                 ParseError::Service(reason) => run.halt(Halt::Service(reason)),
                 error => run.wait_for_service(error.to_string()),
             }
-            keep(run, fresh, parsed, first, done).await;
+            keep(run, fresh, *parsed, first, done).await;
         }
         // Neither can read it: both reasons are worth knowing.
         (Err(ParseError::Document { reason, hint, .. }), Err(here)) => {
@@ -233,7 +233,7 @@ async fn attempt(
     let store = &run.parts.store;
     let known = store.parsed(&fresh.document_id, parser.service(), parser.version())?;
     if let (Some(parsed), false) = (known, fresh.again) {
-        return Ok(Outcome::Pages(parsed));
+        return Ok(Outcome::Pages(parsed.into()));
     }
     let job = store.job(&job_id(parser.service(), &fresh.document_id))?;
     if !run.is_wanted(&fresh.source.path, &fresh.document_id)? {

@@ -98,7 +98,7 @@ impl LocalParser {
             } => {
                 self.recognise(file, &document_id, &mut parsed, &|_, _| ())
                     .await?;
-                Ok((document_id, parsed))
+                Ok((document_id, *parsed))
             }
             Answer::Refused(refusal) => Err(refusal.into()),
             Answer::Counted { .. } | Answer::Drawn { .. } => Err(unasked()),

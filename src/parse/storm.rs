@@ -105,7 +105,7 @@ impl StormParser {
         }
         self.poll(&mut job, &remote_id, work)
             .await
-            .map(Outcome::Pages)
+            .map(|parsed| Outcome::Pages(parsed.into()))
     }
 
     /// Starts a failed job anew if the user allowed it, lets one with a job id be asked for once

@@ -218,7 +218,7 @@ impl Service {
             report: &|_| (),
         };
         match self.parsers().counter.parse(work).await {
-            Ok(Outcome::Pages(parsed)) => Ok(parsed),
+            Ok(Outcome::Pages(parsed)) => Ok(*parsed),
             Ok(Outcome::Pending { .. }) => Err("the local parser left a job behind".into()),
             Err(error) => Err(error.to_string()),
         }

@@ -2,6 +2,7 @@
 //! and what is broken refused with a reason.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -265,6 +266,22 @@ fn an_archive_is_a_folder_of_documents() {
     // Nothing is done twice, nothing is left behind, and what is in goes with the archive.
     let ran = home.run(&["ingest", archive.to_str().unwrap(), "--json"]);
     assert_eq!(indexed(&ran), 0, "{}", ran.stdout);
+    // What is not in the archive any more is dropped, and what is left stays.
+    let file = std::fs::File::create(&archive).unwrap();
+    let mut writer = zip::ZipWriter::new(file);
+    let options = zip::write::SimpleFileOptions::default();
+    writer.start_file("읽어보기.txt", options).unwrap();
+    writer
+        .write_all("돌섬 조사 책임자는 노을빛 연구사이다.".as_bytes())
+        .unwrap();
+    writer.finish().unwrap();
+    home.run(&["ingest", archive.to_str().unwrap(), "--prune"])
+        .expect(0);
+    let left = home.run(&["status", "--documents"]).stdout;
+    assert!(
+        left.contains("읽어보기.txt") && !left.contains("anchors.csv"),
+        "{left}"
+    );
     let docs = archive.parent().unwrap().to_owned();
     let other = home.write("other.txt", "Another document, which stays.");
     home.run(&["ingest", other.to_str().unwrap()]).expect(0);

@@ -215,6 +215,22 @@ fn local(bytes: &[u8], start: usize) -> Box<dyn Read + '_> {
     }
 }
 
+/// `../notes/n.xml` seen from `ppt/slides` is `ppt/notes/n.xml`.
+pub fn resolve(folder: &str, target: &str) -> String {
+    if let Some(whole) = target.strip_prefix('/') {
+        return whole.to_owned();
+    }
+    let mut path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in target.split('/') {
+        match part {
+            ".." => drop(path.pop()),
+            "." => {}
+            part => path.push(part),
+        }
+    }
+    path.join("/")
+}
+
 /// The error for a document that only opens with a password.
 pub fn password() -> ParseError {
     ParseError::with_hint(
@@ -246,6 +262,15 @@ mod tests {
         assert_eq!(archive.needed("/A/ONE.xml").unwrap().len(), 900);
         assert!(archive.part("a/two.xml").unwrap().is_none());
         assert_eq!(archive.numbered("a/part"), ["a/part2.xml", "a/part10.xml"]);
+    }
+
+    #[test]
+    fn targets_are_seen_from_their_folder() {
+        assert_eq!(
+            resolve("ppt/slides", "../notesSlides/n1.xml"),
+            "ppt/notesSlides/n1.xml"
+        );
+        assert_eq!(resolve("ppt", "/ppt/slides/s.xml"), "ppt/slides/s.xml");
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::text::one_line;
 /// Longest cell, in bytes, that stays in its table's row; longer ones are layout, not data.
 const CELL: usize = 1_200;
 
+/// Tables in tables; what is in deeper ones stands in the cell of the last.
+const DEEPEST: usize = 20;
 /// Most columns a cell may say that it takes.
 const MOST_COLUMNS: i64 = 100;
 
@@ -73,6 +75,8 @@ struct Row {
 pub struct Flow {
     sheets: Vec<Sheet>,
     tables: Vec<Table>,
+    /// Tables that are open in the deepest one that counts.
+    deeper: usize,
     /// Bytes so far.
     size: usize,
     /// Page breaks are where the document was printed, so no page is cut.
@@ -141,7 +145,10 @@ impl Flow {
     }
 
     pub fn open_table(&mut self) {
-        self.tables.push(Table::default());
+        match self.tables.len() < DEEPEST {
+            true => self.tables.push(Table::default()),
+            false => self.deeper += 1,
+        }
     }
 
     pub fn open_row(&mut self) {
@@ -161,6 +168,18 @@ impl Flow {
         }
     }
 
+    /// The last cell stands in this column, from 0: those before it belong to cells from above.
+    pub fn at_column(&mut self, column: usize) {
+        let row = self
+            .tables
+            .last_mut()
+            .and_then(|table| table.rows.last_mut());
+        let Some(row) = row else { return };
+        while !row.cells.is_empty() && row.cells.len() <= column.min(MOST_COLUMNS as usize) {
+            row.cells.insert(row.cells.len() - 1, Vec::new());
+        }
+    }
+
     /// The last cell takes so many columns.
     pub fn span(&mut self, columns: i64) {
         for _ in 1..columns.min(MOST_COLUMNS) {
@@ -169,6 +188,10 @@ impl Flow {
     }
 
     pub fn close_table(&mut self) {
+        if self.deeper > 0 {
+            self.deeper -= 1;
+            return;
+        }
         let Some(table) = self.tables.pop() else {
             return;
         };
@@ -258,6 +281,7 @@ impl Flow {
 
     /// The pages. There is one at least, if an empty one.
     pub fn pages(mut self) -> Vec<Page> {
+        self.deeper = 0;
         while !self.tables.is_empty() {
             self.close_table();
         }

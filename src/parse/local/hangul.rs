@@ -34,9 +34,10 @@ impl Lines {
     fn breaks(&mut self, lines: &[Line]) -> Vec<usize> {
         let mut found = Vec::new();
         for &(start, down) in lines {
+            // Programs that lay nothing out write that every line is at the top.
             if self.last.is_some_and(|last| down < last) {
                 self.resets += 1;
-                if self.resets % self.columns.max(1) == 0 {
+                if self.resets.is_multiple_of(self.columns.max(1)) {
                     found.push(start);
                 }
             }
@@ -56,11 +57,6 @@ fn heading_level(style: &str) -> Option<usize> {
         .parse()
         .ok()
         .filter(|level| (1..=3).contains(level))
-}
-
-/// The title that a document without one in its summary may have.
-fn is_some(text: &Option<String>) -> bool {
-    text.as_deref().is_some_and(|text| !text.trim().is_empty())
 }
 
 #[cfg(test)]

@@ -31,6 +31,15 @@ const MOSTLY_UNREAD: f32 = 0.4;
 const TURNED: &str = "1";
 const BLOCKS: &str = "3";
 const COLUMN: &str = "4";
+/// What it needs of the environment.
+const NEEDED: [&str; 6] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TESSDATA_PREFIX",
+    "LD_LIBRARY_PATH",
+];
 /// Columns of its table.
 const COLUMNS: usize = 12;
 /// How to get the engine.
@@ -163,6 +172,13 @@ impl Engine {
                 &picture.dpi.to_string(),
             ])
             .args(["--psm", layout, "txt", "tsv"])
+            // No token and nothing else of ours is its business.
+            .env_clear()
+            .envs(
+                NEEDED
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
             .env("OMP_THREAD_LIMIT", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -207,8 +223,12 @@ fn confine() -> std::io::Result<()> {
     };
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
-    if cfg!(target_os = "linux") {
+    limit(Resource::Cpu, PAGE_TIME.as_secs())?;
+    #[cfg(target_os = "linux")]
+    {
         limit(Resource::Data, PAGE_MEMORY)?;
+        // It ends with the thread that started it, however that ends.
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     }
     Ok(())
 }

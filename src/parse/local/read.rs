@@ -31,7 +31,7 @@ pub enum Answer {
     Parsed {
         /// Of the bytes that were read, which need not be those the parent has hashed.
         document_id: DocumentId,
-        parsed: Parsed,
+        parsed: Box<Parsed>,
     },
     Counted {
         document_id: DocumentId,
@@ -111,7 +111,7 @@ fn parse(file: &Path, template: Option<&str>) -> Result<Answer, ParseError> {
     }
     Ok(Answer::Parsed {
         document_id,
-        parsed,
+        parsed: parsed.into(),
     })
 }
 

@@ -40,6 +40,12 @@ impl Tag<'_> {
         Some(found.value.to_string())
     }
 
+    /// Whether the element has this prefix, where its name alone has two meanings.
+    pub fn is_of(&self, prefix: &str) -> bool {
+        let name = self.start.name();
+        name.prefix().is_some_and(|own| own.as_ref() == prefix)
+    }
+
     /// The attribute as a number.
     pub fn number(&self, name: &str) -> Option<i64> {
         self.get(name)?.trim().parse().ok()
@@ -93,7 +99,7 @@ fn open(start: &BytesStart<'_>, hear: &mut dyn FnMut(Node<'_>)) {
 }
 
 /// UTF-8 unless a byte order mark or the declaration says otherwise.
-fn decode(xml: &[u8]) -> Cow<'_, str> {
+pub fn decode(xml: &[u8]) -> Cow<'_, str> {
     if encoding_rs::Encoding::for_bom(xml).is_some() {
         return encoding_rs::UTF_8.decode(xml).0;
     }

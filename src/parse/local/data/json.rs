@@ -27,11 +27,27 @@ const DATES: [&str; 5] = ["date", "created", "created_at", "published", "날짜"
 /// When it is no JSON, with the line where it ends to be.
 pub fn parse(bytes: &[u8], template: Option<&str>) -> Result<Parsed, ParseError> {
     let text = plain::decode(bytes).ok_or_else(plain::binary)?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| broken(&error.to_string()))?;
+    let value: Value = match serde_json::from_str(&text) {
+        Ok(value) => value,
+        // Lines of JSON under the name of one.
+        Err(error) => return lines(bytes, template).map_err(|_| broken(&error.to_string())),
+    };
     Ok(match value {
         Value::Array(items) if items.iter().any(Value::is_object) => records(&items, template),
-        Value::Object(object) => match only_list(&object) {
-            Some(items) => records(items, template),
+        Value::Object(mut object) => match only_list(&object) {
+            Some(name) => {
+                let list = object.remove(&name);
+                let items = list
+                    .as_ref()
+                    .and_then(Value::as_array)
+                    .map_or(&[][..], Vec::as_slice);
+                // What is said of the list as a whole comes before it.
+                let about = Value::Object(object);
+                match about.as_object().is_some_and(Map::is_empty) {
+                    true => records(items, template),
+                    false => records(&[&[about], items].concat(), template),
+                }
+            }
             None => records(&[Value::Object(object)], template),
         },
         other => records(&[other], template),
@@ -63,17 +79,17 @@ fn broken(why: &str) -> ParseError {
     )
 }
 
-/// `{"items": [{...}, ...]}`: the list that is all there is but a few words about it.
-fn only_list(object: &Map<String, Value>) -> Option<&[Value]> {
+/// The name of the one list of objects: each of them is a page.
+fn only_list(object: &Map<String, Value>) -> Option<String> {
     if TEXTS.iter().any(|name| object.contains_key(*name)) {
         return None;
     }
-    let mut lists = object.values().filter_map(|value| match value {
-        Value::Array(items) if items.len() > 1 && items.iter().all(Value::is_object) => Some(items),
-        _ => None,
+    let mut lists = object.iter().filter(|(_, value)| match value {
+        Value::Array(items) => items.len() > 1 && items.iter().all(Value::is_object),
+        _ => false,
     });
-    let first = lists.next()?;
-    lists.next().is_none().then_some(first)
+    let (first, _) = lists.next()?;
+    lists.next().is_none().then(|| first.clone())
 }
 
 fn records(items: &[Value], template: Option<&str>) -> Parsed {
@@ -209,7 +225,10 @@ mod tests {
     #[test]
     fn each_object_is_a_page_and_a_template_decides_what_it_says() {
         let list = br#"{"count": 2, "items": [{"a": "1"}, {"a": {"b": 2}}]}"#;
-        assert_eq!(texts(parse(list, None).unwrap()), ["- a: 1", "- a.b: 2"]);
+        assert_eq!(
+            texts(parse(list, None).unwrap()),
+            ["- count: 2", "- a: 1", "- a.b: 2"]
+        );
         let lines = lines(b"{\"a\":1}\n\n{\"a\":2}\n", Some("A is {a}{none}!")).unwrap();
         assert_eq!(texts(lines), ["A is 1!", "A is 2!"]);
     }

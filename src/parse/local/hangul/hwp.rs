@@ -303,6 +303,9 @@ impl Body {
                         span = i64::from(child.u16_at(12).unwrap_or(1));
                     }
                     self.flow.open_cell();
+                    if let (true, Some(column)) = (is_cell, column) {
+                        self.flow.at_column(usize::from(column));
+                    }
                 }
                 PARA => self.paragraph(child, depth + 1),
                 _ => {}

@@ -6,7 +6,7 @@ use super::super::archive::{Archive, password};
 use super::super::flow::Flow;
 use super::super::office::properties;
 use super::super::xml::{Node, Tag, walk};
-use super::{Line, Lines, heading_level, is_some};
+use super::{Line, Lines, heading_level};
 use crate::document::Parsed;
 use crate::parse::ParseError;
 
@@ -61,7 +61,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     }
     Ok(Parsed {
         pages,
-        title: title.filter(|title| is_some(&Some(title.clone()))),
+        title: title.filter(|title| !title.trim().is_empty()),
         details,
     })
 }
@@ -140,6 +140,7 @@ struct Body {
     spans: Vec<i64>,
     notes: usize,
     running: Vec<String>,
+    deleted: bool,
     skipped: usize,
 }
 
@@ -157,6 +158,7 @@ impl Body {
             Node::Text(_) if self.skipped > 0 => {}
             Node::Open(tag) => self.opens(&tag),
             Node::Close(name) => self.closes(name),
+            Node::Text(_) if self.deleted => {}
             Node::Text(text) if self.in_text || self.in_script => self.say(text),
             Node::Text(_) => {}
         }
@@ -190,13 +192,13 @@ impl Body {
                     text: String::new(),
                     above: self.open.len(),
                 });
-                self.control("");
             }
             "colPr" if self.open.len() == 1 => {
                 let columns = tag.number("colCount").unwrap_or(1).max(1) as usize;
                 self.places.set_columns(columns);
             }
             "tbl" if self.aside.is_none() => {
+                self.control("");
                 self.end(false);
                 self.flow.open_table();
             }
@@ -205,6 +207,15 @@ impl Body {
                 self.spans.push(1);
                 self.flow.open_cell();
             }
+            "cellAddr" if self.aside.is_none() => {
+                self.flow
+                    .at_column(tag.number("colAddr").unwrap_or(0).max(0) as usize);
+            }
+            // Deleted, and kept to be looked through.
+            "deleteBegin" => self.deleted = true,
+            "deleteEnd" => self.deleted = false,
+            // They take the place of a control in the line.
+            "pic" | "rect" | "ellipse" | "equation" | "ole" => self.control(""),
             "cellSpan" => {
                 if let Some(columns) = self.spans.last_mut() {
                     *columns = tag.number("colSpan").unwrap_or(1);

@@ -159,8 +159,9 @@ fn gutter(fragments: &[Fragment], prose: bool) -> Option<Gutter> {
     let few = (runs.len() / 12).max(TITLES);
     let (mut best, mut open) = (None::<(usize, usize)>, None);
     let margin = over.len() / 5;
-    for at in margin..over.len() - margin {
-        match (over[at] <= few, open) {
+    let inner = over.iter().enumerate().take(over.len() - margin);
+    for (at, count) in inner.skip(margin) {
+        match (*count <= few, open) {
             (true, None) => open = Some(at),
             (true, Some(_)) => {}
             (false, open_at) => {

@@ -3,6 +3,8 @@
 
 mod styles;
 
+use std::collections::{HashMap, HashSet};
+
 use self::styles::{Numbering, Styles};
 use super::super::archive::Archive;
 use super::super::flow::Flow;
@@ -37,6 +39,9 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     for part in archive.numbered(&at("header")) {
         body.running(&archive.optional(&part));
     }
+    body.sections = sections(&xml).into_iter();
+    // A section's own type says how it begins: the break after the first is the second's.
+    body.sections.next();
     let ended = walk(&xml, &mut |node| body.hear(node));
     for text in drawing::words(&mut archive, &[&at("charts/chart"), &at("diagrams/data")]) {
         body.flow.paragraph(&text);
@@ -74,19 +79,39 @@ pub fn main_part(relations: &[u8]) -> Option<String> {
     found.map(|target| target.trim_start_matches('/').to_owned())
 }
 
+/// For each section, whether it begins on a new page.
+fn sections(xml: &[u8]) -> Vec<bool> {
+    let (mut found, mut inside) = (Vec::new(), false);
+    let _ = walk(xml, &mut |node| match node {
+        Node::Open(tag) if tag.name == "sectPr" => {
+            inside = true;
+            found.push(true);
+        }
+        Node::Open(tag) if tag.name == "type" && inside => {
+            let goes_on = tag.get("val").is_some_and(|kind| kind == "continuous");
+            if let (true, Some(last)) = (goes_on, found.last_mut()) {
+                *last = false;
+            }
+        }
+        Node::Close("sectPr") => inside = false,
+        _ => {}
+    });
+    found
+}
+
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
 }
 
 #[derive(Default)]
 struct Notes {
-    foot: Vec<(String, String)>,
-    end: Vec<(String, String)>,
-    comments: Vec<(String, String)>,
+    foot: HashMap<String, String>,
+    end: HashMap<String, String>,
+    comments: HashMap<String, String>,
 }
 
 /// Ids and texts of notes.
-fn notes(xml: &[u8], element: &str) -> Vec<(String, String)> {
+fn notes(xml: &[u8], element: &str) -> HashMap<String, String> {
     let mut found: Vec<(String, String)> = Vec::new();
     let (mut inside, mut in_text) = (false, false);
     let _ = walk(xml, &mut |node| match node {
@@ -115,7 +140,7 @@ fn notes(xml: &[u8], element: &str) -> Vec<(String, String)> {
             }
         }
     });
-    found
+    found.into_iter().collect()
 }
 
 /// A paragraph as it comes.
@@ -125,7 +150,7 @@ struct Paragraph {
     style: String,
     outline: Option<usize>,
     number: Option<(String, usize)>,
-    /// A section ends with it, and the next one begins on a new page.
+    /// A section ends with it.
     ends_section: bool,
     /// What it says already stands on the page before.
     cut: bool,
@@ -142,6 +167,10 @@ struct Body {
     open: Vec<Paragraph>,
     /// Depth inside what is not read, such as the second version of a drawing.
     skipped: usize,
+    /// For each section to come, whether it begins on a new page.
+    sections: std::vec::IntoIter<bool>,
+    /// Headers and footers said so far.
+    said: HashSet<String>,
     in_text: bool,
     in_properties: bool,
     /// Columns that the open cells take.
@@ -164,13 +193,23 @@ impl Body {
 
     /// A header or footer, whose text stands on every page and is kept once.
     fn running(&mut self, xml: &[u8]) {
-        let _ = walk(xml, &mut |node| self.hear(node));
+        let mut text = String::new();
+        let _ = walk(xml, &mut |node| {
+            if let Node::Text(part) = node {
+                text.push_str(part);
+            }
+        });
+        if self.said.insert(text) {
+            let _ = walk(xml, &mut |node| self.hear(node));
+        }
     }
 
     fn opens(&mut self, tag: &Tag<'_>) {
         match tag.name {
             // The same drawing for older programs; what was moved away or deleted; codes of fields.
-            "Fallback" | "moveFrom" | "del" | "instrText" => self.skipped = 1,
+            // And the properties before a tracked change.
+            "Fallback" | "moveFrom" | "del" | "instrText" | "pPrChange" | "rPrChange"
+            | "sectPrChange" | "tblPrChange" | "trPrChange" | "tcPrChange" => self.skipped = 1,
             "p" => self.open.push(Paragraph::default()),
             "pPr" => self.in_properties = true,
             "pStyle" => self.paragraph().style = tag.get("val").unwrap_or_default(),
@@ -192,10 +231,6 @@ impl Body {
                 self.break_page(false);
             }
             "sectPr" if self.in_properties => self.paragraph().ends_section = true,
-            "type" if self.in_properties => {
-                let goes_on = tag.get("val").is_some_and(|kind| kind == "continuous");
-                self.paragraph().ends_section &= !goes_on;
-            }
             "t" => self.in_text = true,
             "tab" if !self.in_properties => self.say("\t"),
             "cr" => self.say("\n"),
@@ -209,8 +244,7 @@ impl Body {
             "endnoteReference" => self.refer(&tag.get("id").unwrap_or_default(), true),
             "commentReference" => {
                 let id = tag.get("id").unwrap_or_default();
-                let comment = self.notes.comments.iter().find(|(known, _)| *known == id);
-                if let Some((_, text)) = comment {
+                if let Some(text) = self.notes.comments.get(&id) {
                     self.flow.note(&format!("[{}]", text.trim()));
                 }
             }
@@ -285,11 +319,23 @@ impl Body {
     }
 
     fn end(&mut self, paragraph: &Paragraph) {
+        let style = self.styles.find(&paragraph.style);
+        if style.is_some_and(|style| style.on_new_page)
+            && !self.is_printed
+            && !paragraph.cut
+            && !paragraph.text.trim().is_empty()
+        {
+            self.flow.page_break();
+        }
         match paragraph.cut {
             true => self.flow.paragraph(&paragraph.text),
             false => self.place(paragraph),
         }
-        if paragraph.ends_section && !self.is_printed && self.open.is_empty() {
+        if paragraph.ends_section
+            && self.open.is_empty()
+            && self.sections.next().unwrap_or(true)
+            && !self.is_printed
+        {
             self.flow.page_break();
         }
     }
@@ -317,7 +363,7 @@ impl Body {
             true => &self.notes.end,
             false => &self.notes.foot,
         };
-        let Some((_, text)) = notes.iter().find(|(known, _)| known == id) else {
+        let Some(text) = notes.get(id) else {
             return;
         };
         self.noted += 1;

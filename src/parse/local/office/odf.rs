@@ -30,6 +30,8 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         flow: Flow::exact(is_printed),
         ..Body::default()
     };
+    // Styles that begin pages; what the pages have in common comes with them.
+    let _ = walk(&archive.optional("styles.xml"), &mut |node| body.hear(node));
     let ended = walk(&xml, &mut |node| body.hear(node));
     let (details, title) = properties::named(&archive.optional("meta.xml"));
     let pages = body.flow.pages();
@@ -65,6 +67,10 @@ struct Body {
     notes: usize,
     /// Text of the note that is open, with its mark.
     note: Option<String>,
+    /// Text of the comment that is open.
+    comment: Option<String>,
+    /// For each open cell, how many it stands for.
+    repeated: Vec<i64>,
     slides: usize,
     /// What comes is the title of a slide.
     is_title: bool,
@@ -87,15 +93,24 @@ impl Body {
     fn opens(&mut self, tag: &Tag<'_>) {
         match tag.name {
             "body" => self.in_body = true,
-            "style" => self.style = tag.get("name").unwrap_or_default(),
-            "paragraph-properties"
-                if tag.get("break-before").as_deref() == Some("page")
-                    || tag.get("page-number").is_some() =>
-            {
+            "style" => {
+                self.style = tag.get("name").unwrap_or_default();
+                let parent = tag.get("parent-style-name").unwrap_or_default();
+                let has_page = tag
+                    .get("master-page-name")
+                    .is_some_and(|page| !page.is_empty());
+                if has_page || self.breaking.contains(&parent) {
+                    self.breaking.insert(self.style.clone());
+                }
+            }
+            "paragraph-properties" if tag.get("break-before").as_deref() == Some("page") => {
                 self.breaking.insert(self.style.clone());
             }
             // What was deleted, and what a program says of the pictures.
-            "tracked-changes" | "event-listeners" | "forms" | "title" | "desc" => self.skipped = 1,
+            "tracked-changes" | "event-listeners" | "forms" | "ruby-text" => self.skipped = 1,
+            "title" | "desc" if tag.is_of("svg") => self.skipped = 1,
+            "creator" | "date" if self.comment.is_some() => self.skipped = 1,
+            "annotation" => self.comment = Some(String::new()),
             "page" => {
                 if self.slides > 0 {
                     self.flow.page_break();
@@ -121,7 +136,11 @@ impl Body {
             "note-citation" => self.skipped = 1,
             "table" => self.flow.open_table(),
             "table-row" => self.flow.open_row(),
-            "table-cell" | "covered-table-cell" => self.flow.open_cell(),
+            "table-cell" | "covered-table-cell" => {
+                self.flow.open_cell();
+                self.repeated
+                    .push(tag.number("number-columns-repeated").unwrap_or(1));
+            }
             _ => {}
         }
     }
@@ -162,6 +181,15 @@ impl Body {
                     self.flow.note(&note);
                 }
             }
+            "table-cell" | "covered-table-cell" => {
+                // Empty ones in between; how often a full one is repeated is for programs that count.
+                self.flow.span(self.repeated.pop().unwrap_or(1));
+            }
+            "annotation" => {
+                if let Some(comment) = self.comment.take() {
+                    self.flow.note(&format!("[{}]", comment.trim()));
+                }
+            }
             "table" => self.flow.close_table(),
             "body" => self.in_body = false,
             _ => {}
@@ -178,6 +206,11 @@ impl Body {
         let Some(paragraph) = self.open.pop() else {
             return;
         };
+        if let Some(comment) = &mut self.comment {
+            comment.push_str(&paragraph.text);
+            comment.push(' ');
+            return;
+        }
         if let Some(note) = &mut self.note {
             note.push(' ');
             note.push_str(&paragraph.text);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::archive::Archive;
+use super::super::archive::{Archive, resolve};
 use super::super::flow::{Flow, page};
 use super::super::xml::{Node, Tag, walk};
 use super::docx::main_part;
@@ -97,22 +97,6 @@ fn relations_of(archive: &mut Archive<'_>, part: &str) -> HashMap<String, (Strin
     found
 }
 
-/// `../notes/n.xml` seen from `ppt/slides` is `ppt/notes/n.xml`.
-fn resolve(folder: &str, target: &str) -> String {
-    if let Some(whole) = target.strip_prefix('/') {
-        return whole.to_owned();
-    }
-    let mut path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in target.split('/') {
-        match part {
-            ".." => drop(path.pop()),
-            "." => {}
-            part => path.push(part),
-        }
-    }
-    path.join("/")
-}
-
 /// The text of one slide: its title as a heading, then shape by shape.
 fn slide(xml: &[u8]) -> String {
     let mut shapes = Shapes::default();
@@ -194,19 +178,5 @@ impl Shapes {
             _ if self.bullets => self.flow.item("-", &text),
             _ => self.flow.paragraph(&text),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_seen_from_their_folder() {
-        assert_eq!(
-            resolve("ppt/slides", "../notesSlides/n1.xml"),
-            "ppt/notesSlides/n1.xml"
-        );
-        assert_eq!(resolve("ppt", "/ppt/slides/s.xml"), "ppt/slides/s.xml");
     }
 }

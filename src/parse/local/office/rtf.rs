@@ -43,6 +43,8 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         title: String::new(),
         author: String::new(),
         skip: 0,
+        ended: false,
+        goes_on: false,
     };
     reader.run()?;
     let some = |text: String| Some(crate::text::one_line(&text)).filter(|text| !text.is_empty());
@@ -100,6 +102,9 @@ struct Reader<'a> {
     author: String,
     /// Stand-ins still to be left out.
     skip: usize,
+    /// A section has ended, and the next one begins on the same page.
+    ended: bool,
+    goes_on: bool,
 }
 
 impl Reader<'_> {
@@ -242,13 +247,28 @@ impl Reader<'_> {
                     Some(949 | 1361) => EUC_KR,
                     Some(932) => SHIFT_JIS,
                     Some(936) => GBK,
+                    Some(950) => encoding_rs::BIG5,
                     Some(65001) => encoding_rs::UTF_8,
-                    _ => WINDOWS_1252,
+                    Some(page) => Encoding::for_label(format!("windows-{page}").as_bytes())
+                        .unwrap_or(WINDOWS_1252),
+                    None => WINDOWS_1252,
                 };
             }
             "uc" => self.set(|group| group.stand_ins = number.unwrap_or(1).clamp(0, 10) as usize),
             "u" => self.unicode(number.unwrap_or(0)),
-            "par" | "sect" => self.paragraph(),
+            "par" => self.paragraph(),
+            // Bytes of a picture that stand as they are.
+            "bin" => {
+                let length = number.unwrap_or(0).max(0) as usize;
+                self.rest = self.rest.get(length..).unwrap_or_default();
+            }
+            "pagebb" if number != Some(0) => self.flow.page_break(),
+            "sbknone" => self.goes_on = true,
+            "sbkpage" | "sectd" => self.goes_on = false,
+            "sect" => {
+                self.paragraph();
+                self.ended = true;
+            }
             "page" => {
                 self.paragraph();
                 self.flow.page_break();
@@ -326,6 +346,10 @@ impl Reader<'_> {
     }
 
     fn paragraph(&mut self) {
+        // How a section begins is said after the one before it has ended.
+        if std::mem::take(&mut self.ended) && !self.goes_on {
+            self.flow.page_break();
+        }
         match self.group() {
             group if group.to == To::Note || group.in_table => self.text.push(' '),
             group if group.to == To::Page => {

@@ -24,8 +24,11 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         _ => None,
     };
     let bytes = rebuilt.as_deref().unwrap_or(bytes);
-    let mut book =
-        open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(|error| refusal(&error))?;
+    let opened = std::panic::catch_unwind(|| open_workbook_auto_from_rs(Cursor::new(bytes)));
+    let mut book = match opened {
+        Ok(book) => book.map_err(|error| refusal(&error))?,
+        Err(_) => return Err(damaged("its reader gave up")),
+    };
     let sheets = book.sheets_metadata().to_vec();
     let (mut pages, mut notes, mut size) = (Vec::new(), Vec::new(), 0);
     for (at, sheet) in sheets.iter().enumerate() {
@@ -90,8 +93,12 @@ fn refusal(error: &calamine::Error) -> ParseError {
     if said.to_lowercase().contains("password") || said.to_lowercase().contains("encrypt") {
         return password();
     }
+    damaged(&said)
+}
+
+fn damaged(why: &str) -> ParseError {
     ParseError::unreadable_here(
-        format!("the workbook is damaged ({said})"),
+        format!("the workbook is damaged ({why})"),
         "saving it anew in its own program often helps",
     )
 }
@@ -194,50 +201,76 @@ fn show<'a>(cell: &Data, format: &dyn Fn() -> Option<&'a str>) -> String {
 /// positive numbers counts (ECMA-376, 18.8.31).
 fn formatted(number: f64, format: &str) -> String {
     let format = format.split(';').next().unwrap_or_default();
-    let decimals = format.split_once('.').map_or(0, |(_, rest)| {
+    let bare = without_literals(format);
+    let decimals = bare.split_once('.').map_or(0, |(_, rest)| {
         rest.bytes().take_while(|byte| *byte == b'0').count()
     });
-    if format.contains('%') {
+    if bare.contains('%') {
         return format!("{:.decimals$}%", number * 100.0);
     }
-    if !format.contains("#,##") {
+    // Commas behind the digits stand for thousands that are not shown: the number is better than that.
+    let is_scaled = bare.trim_end_matches(|c| !is_digit(c)).ends_with(',');
+    if !bare.contains("#,##") || is_scaled {
         return float(number);
     }
     let plain = format!("{:.decimals$}", number.abs());
     let (whole, rest) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
     let mut shown = String::new();
     for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at) % 3 == 0 {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
             shown.push(',');
         }
         shown.push(digit);
     }
     let sign = if number < 0.0 { "-" } else { "" };
-    format!(
-        "{}{sign}{shown}{rest}{}",
-        unit(format, true),
-        unit(format, false)
-    )
+    let unit = |before| unit(format, before);
+    format!("{}{sign}{shown}{rest}{}", unit(true), unit(false))
+}
+
+fn is_digit(c: char) -> bool {
+    matches!(c, '#' | '0' | ',' | '.' | '?')
+}
+
+/// A format without what it writes as it stands: `"..."` and `\\x`.
+fn without_literals(format: &str) -> String {
+    let mut bare = String::new();
+    let (mut quoted, mut escaped) = (false, false);
+    for c in format.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            c if !quoted => bare.push(c),
+            _ => {}
+        }
+    }
+    bare
 }
 
 /// What a format writes before or after the digits, such as `₩` or `원`.
 fn unit(format: &str, before: bool) -> String {
-    let digits = |c: char| matches!(c, '#' | '0' | ',' | '.' | '?');
     let part = match before {
-        true => format.split(digits).next(),
-        false => format.rsplit(digits).next(),
+        true => format.split(is_digit).next(),
+        false => format.rsplit(is_digit).next(),
     };
     let part = part.unwrap_or_default();
     // `[$₩-412]` is a currency with its country, `[Red]` a colour.
     if let Some((_, rest)) = part.split_once("[$") {
         return rest.split(['-', ']']).next().unwrap_or_default().to_owned();
     }
+    let blank = if part.starts_with(' ') && !before {
+        " "
+    } else {
+        ""
+    };
     match part.split_once('"') {
-        Some((_, rest)) => rest.split('"').next().unwrap_or_default().to_owned(),
-        None => part
-            .chars()
-            .filter(|c| matches!(c, '₩' | '$' | '€' | '£' | '¥'))
-            .collect(),
+        Some((_, rest)) => format!("{blank}{}", rest.split('"').next().unwrap_or_default()),
+        None => {
+            let signs = part
+                .chars()
+                .filter(|c| matches!(c, '₩' | '$' | '€' | '£' | '¥'));
+            signs.collect()
+        }
     }
 }
 
@@ -276,6 +309,9 @@ mod tests {
         assert_eq!(shown("#,##0\"원\""), "-1,234,568원");
         assert_eq!(shown("[$₩-412]#,##0.00;[Red]-0"), "₩-1,234,567.50");
         assert_eq!(formatted(999.0, "#,##0_);(#,##0)"), "999");
+        assert_eq!(formatted(12.5, "0.0\"%\""), "12.5");
+        assert_eq!(formatted(1_234_567.0, "#,##0.0,,\"M\""), "1234567");
+        assert_eq!(formatted(1_234.0, "#,##0 \"USD\""), "1,234 USD");
         assert_eq!(column_name(0), "A");
         assert_eq!(column_name(701), "ZZ");
         assert_eq!(column_name(702), "AAA");

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::super::archive::Archive;
+use super::super::archive::{Archive, resolve};
 use super::super::flow::page;
 use super::super::office::properties;
-use super::super::xml::{Node, walk};
+use super::super::xml::{self, Node, walk};
 use super::html;
 use crate::document::{OutlineItem, Page, Parsed, Verdict};
 use crate::parse::ParseError;
@@ -25,13 +25,11 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     });
     let root = root.unwrap_or_else(|| "OEBPS/content.opf".to_owned());
     let package = archive.needed(&root)?;
-    let folder = root
-        .rsplit_once('/')
-        .map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
     let sealed = sealed(&archive.optional("META-INF/encryption.xml"));
     let (mut pages, mut outline) = (Vec::new(), Vec::new());
     for href in spine(&package) {
-        let name = format!("{folder}{href}");
+        let name = resolve(folder, &href);
         if sealed.contains(&name) {
             return Err(ParseError::with_hint(
                 "the book is under rights management (DRM)",
@@ -47,7 +45,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
             });
             continue;
         };
-        let text = html::text(&String::from_utf8_lossy(&chapter));
+        let text = html::text(&html::from_xml(&xml::decode(&chapter)));
         if let Some(title) = text.lines().find_map(|line| line.strip_prefix("# ")) {
             outline.push(OutlineItem {
                 level: 1,

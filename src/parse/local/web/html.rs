@@ -1,8 +1,12 @@
 //! HTML pages: the title and the main text, without menus, scripts and what else surrounds it.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use ego_tree::NodeRef;
 use ego_tree::iter::Edge;
 use encoding_rs::Encoding;
+use regex::{Captures, Regex};
 use scraper::node::Element;
 use scraper::{Html, Node};
 
@@ -52,7 +56,11 @@ const BLOCKS: [&str; 24] = [
 /// # Errors
 /// When it is binary data.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
-    let html = Html::parse_document(&decode(bytes)?);
+    let text = decode(bytes)?;
+    let html = match text.trim_start().starts_with("<?xml") {
+        true => Html::parse_document(&from_xml(&text)),
+        false => Html::parse_document(&text),
+    };
     let (details, title) = about(&html);
     let mut flow = Flow::default();
     speak(&html, &mut flow);
@@ -68,6 +76,26 @@ pub fn text(html: &str) -> String {
     let mut flow = Flow::default();
     speak(&Html::parse_document(html), &mut flow);
     flow.one_page()
+}
+
+/// Elements that never have content; all others may be written `<x/>` in XML, which in HTML opens them.
+const VOID: [&str; 14] = [
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
+    "track", "wbr",
+];
+
+/// XHTML as HTML has it: `<title/>` is `<title></title>`.
+pub fn from_xml(text: &str) -> Cow<'_, str> {
+    static EMPTY: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"<([A-Za-z][A-Za-z0-9]*)(\s[^<>]*)?/>").expect("a constant pattern")
+    });
+    EMPTY.replace_all(text, |found: &Captures<'_>| {
+        let (name, rest) = (&found[1], found.get(2).map_or("", |rest| rest.as_str()));
+        match VOID.contains(&name.to_lowercase().as_str()) {
+            true => found[0].to_owned(),
+            false => format!("<{name}{rest}></{name}>"),
+        }
+    })
 }
 
 /// By its mark, what the page declares, or what the bytes look like, in this order.
@@ -131,15 +159,17 @@ fn about(html: &Html) -> (Details, Option<String>) {
 fn speak(html: &Html, flow: &mut Flow) {
     let root = html.tree.root();
     let all = weight(root, false);
-    // Where a page says what its main part is, or most of it is in one article, that is it.
-    let is_main = |element: &Element| {
-        matches!(element.name(), "main" | "article") || element.attr("role") == Some("main")
-    };
-    let mains = root.descendants().filter(|node| match node.value() {
-        Node::Element(element) => is_main(element),
+    // Where a page says what its main part is, or is one article, that is it.
+    let is = |node: &NodeRef<'_, Node>, of: &dyn Fn(&Element) -> bool| match node.value() {
+        Node::Element(element) => of(element),
         _ => false,
-    });
-    let main = mains.max_by_key(|node| weight(*node, false));
+    };
+    let is_main = |e: &Element| e.name() == "main" || e.attr("role") == Some("main");
+    let mut articles = root
+        .descendants()
+        .filter(|node| is(node, &|e| e.name() == "article"));
+    let only = articles.next().filter(|_| articles.next().is_none());
+    let main = root.descendants().find(|node| is(node, &is_main)).or(only);
     let mut speaker = Speaker::default();
     match main.filter(|main| weight(*main, false) * 2 > all) {
         Some(main) => speaker.walk(main, false, flow),
@@ -190,6 +220,27 @@ struct List {
     next: Option<usize>,
 }
 
+/// A table that is open.
+#[derive(Default)]
+struct Open {
+    /// A row of it has come: its caption stands above.
+    begun: bool,
+    /// For each column, how many rows more a cell from above takes.
+    taken: Vec<usize>,
+    column: usize,
+}
+
+impl Open {
+    /// Where the next cell stands, past those from above.
+    fn next(&mut self) -> usize {
+        while let Some(rows @ 1..) = self.taken.get_mut(self.column) {
+            *rows -= 1;
+            self.column += 1;
+        }
+        self.column
+    }
+}
+
 #[derive(Default)]
 struct Speaker {
     text: String,
@@ -198,8 +249,7 @@ struct Speaker {
     mark: Option<String>,
     level: Option<usize>,
     preformatted: usize,
-    /// For each table, whether a row of it has come.
-    tables: Vec<bool>,
+    tables: Vec<Open>,
     /// Columns that the open cells take.
     spans: Vec<i64>,
 }
@@ -280,19 +330,36 @@ impl Speaker {
             }
             "table" => {
                 self.end(flow);
-                self.tables.push(false);
+                self.tables.push(Open::default());
             }
             "tr" => {
                 self.end(flow);
                 self.open_table(flow);
+                if let Some(table) = self.tables.last_mut() {
+                    table.column = 0;
+                }
                 flow.open_row();
             }
             "td" | "th" => {
                 self.end(flow);
                 self.open_table(flow);
                 flow.open_cell();
-                let span = element.attr("colspan").and_then(|span| span.parse().ok());
-                self.spans.push(span.unwrap_or(1));
+                let number = |name: &str| -> Option<i64> { element.attr(name)?.parse().ok() };
+                let (wide, high) = (
+                    number("colspan").unwrap_or(1),
+                    number("rowspan").unwrap_or(1),
+                );
+                if let Some(table) = self.tables.last_mut() {
+                    let column = table.next();
+                    flow.at_column(column);
+                    let end = column + wide.clamp(1, 100) as usize;
+                    if table.taken.len() < end {
+                        table.taken.resize(end, 0);
+                    }
+                    table.taken[column..end].fill(high.clamp(1, 10_000) as usize - 1);
+                    table.column = end;
+                }
+                self.spans.push(wide);
             }
             "pre" => {
                 self.end(flow);
@@ -316,7 +383,7 @@ impl Speaker {
             }
             "table" => {
                 self.end(flow);
-                if self.tables.pop() == Some(true) {
+                if self.tables.pop().is_some_and(|table| table.begun) {
                     flow.close_table();
                 }
             }
@@ -334,8 +401,10 @@ impl Speaker {
 
     /// A table begins with its first row: its caption stands above.
     fn open_table(&mut self, flow: &mut Flow) {
-        if let Some(open @ false) = self.tables.last_mut() {
-            *open = true;
+        if let Some(table) = self.tables.last_mut()
+            && !table.begun
+        {
+            table.begun = true;
             flow.open_table();
         }
     }
@@ -373,8 +442,23 @@ mod tests {
     }
 
     #[test]
+    fn all_articles_count_and_xml_may_leave_elements_empty() {
+        let long = "word ".repeat(50);
+        let html = format!("<h1>News</h1><article>{long}</article><article>short</article>");
+        assert!(text(&html).starts_with("# News") && text(&html).ends_with("short"));
+        let xhtml = "<html><head><title/></head><body><a id='x'/><p>Text.</p></body></html>";
+        assert_eq!(text(&from_xml(xhtml)), "Text.");
+    }
+
+    #[test]
     fn a_page_that_is_all_menu_is_kept() {
         assert_eq!(text("<nav><a>One</a> <a>Two</a></nav>"), "One Two");
+    }
+
+    #[test]
+    fn cells_over_several_rows_keep_their_column() {
+        let html = "<table><tr><td rowspan=2>a</td><td>b<td>c</tr><tr><td>d</td><td>e</tr></table>";
+        assert_eq!(text(html), "| a | b | c |\n|  | d | e |");
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct Style {
     pub level: Option<usize>,
     /// Id and level of a list.
     pub number: Option<(String, usize)>,
+    /// Its paragraphs begin pages.
+    pub on_new_page: bool,
     based_on: Option<String>,
 }
 
@@ -37,6 +39,7 @@ impl Styles {
             match tag.name {
                 "name" => style.level = heading_level(&value),
                 "basedOn" => style.based_on = Some(value),
+                "pageBreakBefore" => style.on_new_page = !matches!(value.as_str(), "0" | "false"),
                 "outlineLvl" => {
                     let level: Option<usize> = value.parse().ok();
                     style.level = level.filter(|level| *level < 9).map(|level| level + 1);
@@ -56,7 +59,7 @@ impl Styles {
         let mut style = self.0.get(id)?;
         // Styles of broken documents are based on themselves.
         for _ in 0..10 {
-            if style.level.is_some() || style.number.is_some() {
+            if style.level.is_some() || style.number.is_some() || style.on_new_page {
                 break;
             }
             style = self.0.get(style.based_on.as_deref()?)?;
@@ -98,7 +101,11 @@ impl Numbering {
                     let format = tag.get("val").unwrap_or_default();
                     shapes.insert((shape.clone(), level), format);
                 }
-                "num" => list = tag.get("numId").unwrap_or_default(),
+                "num" => {
+                    list = tag.get("numId").unwrap_or_default();
+                    // Formats from here on are of single lists.
+                    shape.clear();
+                }
                 "abstractNumId" => {
                     let of = tag.get("val").unwrap_or_default();
                     for level in 0..9 {
