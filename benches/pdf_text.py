@@ -10,8 +10,9 @@ measures the readers only. --cache DIR keeps what the readers said.
 A page is a multiset of words; of Chinese, Japanese and Korean text, of characters. Agreed on is, of each
 word, the second highest of three counts: pdftotext's, PDFium's and MuPDF's. Recall is the share of those
 that is found, precision the share of what is found that another reader has, too. Hangul is the recall of
-syllables against pdftotext. Speed is pages per second of processor time (user and system), one process a
-file, against `pdftotext FILE -`: the median of three rounds in turn.
+syllables against pdftotext. Speed is pages per second of processor time (user and system) against
+`pdftotext FILE -`, the median of three rounds in turn: of one run of Squall for each file, and of one for
+all of them, as an ingest is.
 """
 
 import argparse
@@ -160,24 +161,26 @@ def quality(groups, binary, cache):
     return pages["all"]
 
 
-def seconds(command, files):
-    """Seconds of processor time of a run over all files."""
+def seconds(commands):
+    """Seconds of processor time of all commands."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    for path in files:
-        subprocess.run(command(path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for command in commands:
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def speed(files, binary, number):
+    squall = [binary, "inspect", "--pages", "--ocr", "off"]
     ratios = []
     for _ in range(ROUNDS):
-        theirs = seconds(lambda path: ["pdftotext", path, "-"], files)
-        ours = seconds(lambda path: [binary, "inspect", path, "--pages", "--ocr", "off"], files)
-        ratios.append(theirs / ours)
-        print(f"pdftotext {number / theirs:.0f}, squall {number / ours:.0f} pages per CPU second; "
-              f"ratio {ratios[-1]:.2f}", flush=True)
-    print(f"median ratio {statistics.median(ratios):.2f}")
+        theirs = seconds(["pdftotext", path, "-"] for path in files)
+        each = seconds([*squall, path] for path in files)
+        at_once = seconds([[*squall, *files]])
+        ratios.append((theirs / each, theirs / at_once))
+        print(f"pages per CPU second: pdftotext {number / theirs:.0f}, squall {number / each:.0f}, "
+              f"all files at once {number / at_once:.0f}; ratios {ratios[-1][0]:.2f}, {ratios[-1][1]:.2f}", flush=True)
+    print("median ratios", *(f"{statistics.median(column):.2f}" for column in zip(*ratios)))
 
 
 def main():

@@ -226,9 +226,9 @@ pub struct Reading {
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A file, which need not be ingested, or the path or id of a document that is
-    #[arg(value_name = "FILE|ID")]
-    pub document: String,
+    /// Files, which need not be ingested, or paths or ids of documents that are
+    #[arg(value_name = "FILE|ID", required = true)]
+    pub documents: Vec<String>,
     /// Collection of the document [default: default]
     #[arg(short, long, value_name = "NAME")]
     pub collection: Option<String>,

@@ -19,8 +19,8 @@ fn main() {
     leave(exit)
 }
 
-/// The allocator asks for pages of 2 MB, and the system clears each as a whole: a `query` would spend
-/// a third of its time and memory on what it never uses. Where this fails it is only slower.
+/// Where the system gives pages of 2 MB unasked, it clears each as a whole: a `query` would spend a
+/// third of its time and memory on what it never uses. Where this fails it is only slower.
 fn use_small_pages() {
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);

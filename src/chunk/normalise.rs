@@ -14,9 +14,12 @@ static RULES: LazyLock<Regex> =
 /// A word broken at the end of a line: `appro-` / `ved`; a soft hyphen is always a break.
 static HYPHENS: LazyLock<Regex> = LazyLock::new(|| regex(r"(\p{Ll})[-\u{2010}]\n[ \t]*(\p{Ll})"));
 static SOFT_HYPHENS: LazyLock<Regex> = LazyLock::new(|| regex(r"\u{AD}(?:[ \t]*\n[ \t]*)?"));
-static BLANKS: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"[ \t\u{A0}\u{2000}-\u{200A}\u{202F}\u{3000}]+"));
-static LINE_EDGES: LazyLock<Regex> = LazyLock::new(|| regex(r" ?\n ?"));
+static BLANKS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"[ \t\u{A0}\u{2000}-\u{200A}\u{202F}\u{3000}]{2,}|[\t\u{A0}\u{2000}-\u{200A}\u{202F}\u{3000}]",
+    )
+});
+static LINE_EDGES: LazyLock<Regex> = LazyLock::new(|| regex(r" \n ?|\n "));
 static BLANK_LINES: LazyLock<Regex> = LazyLock::new(|| regex(r"\n{3,}"));
 
 fn regex(pattern: &str) -> Regex {
@@ -26,11 +29,7 @@ fn regex(pattern: &str) -> Regex {
 /// NFC; one kind of line end; control and zero-width characters dropped; ligatures taken apart; dot leaders, drawn rules,
 /// runs of blanks and of blank lines collapsed; words broken at line ends joined. Idempotent.
 pub fn normalise(text: &str) -> String {
-    let text = nfc(text)
-        .replace("\r\n", "\n")
-        .replace(['\r', '\u{C}', '\u{2028}', '\u{2029}'], "\n");
-    let text: String = text.chars().filter(|&c| !is_noise(c)).collect();
-    let text = without_ligatures(&text);
+    let text = plain(nfc(text));
     // Dropping a character may have left a base and its mark side by side.
     let text = nfc(&SOFT_HYPHENS.replace_all(&text, ""));
     let text = BLANKS.replace_all(&text, " ");
@@ -42,11 +41,20 @@ pub fn normalise(text: &str) -> String {
     nfc(text.trim())
 }
 
+/// One kind of line end, no noise, no ligatures.
+fn plain(text: String) -> String {
+    if !text.contains(|c| is_noise(c) || is_ligature(c) || matches!(c, '\u{2028}' | '\u{2029}')) {
+        return text;
+    }
+    let text = text
+        .replace("\r\n", "\n")
+        .replace(['\r', '\u{C}', '\u{2028}', '\u{2029}'], "\n");
+    let text: String = text.chars().filter(|&c| !is_noise(c)).collect();
+    without_ligatures(&text)
+}
+
 /// Letters that are drawn as one, as separate letters: who looks for `office` types no `ﬃ`.
 fn without_ligatures(text: &str) -> String {
-    if !text.contains(|c| matches!(c, '\u{FB00}'..='\u{FB06}')) {
-        return text.to_owned();
-    }
     let letters = |c| match c {
         '\u{FB00}' => "ff",
         '\u{FB01}' => "fi",
@@ -64,6 +72,10 @@ fn without_ligatures(text: &str) -> String {
         }
     }
     plain
+}
+
+fn is_ligature(c: char) -> bool {
+    matches!(c, '\u{FB00}'..='\u{FB06}')
 }
 
 fn is_noise(c: char) -> bool {

@@ -6,9 +6,11 @@ use super::{block_on, stored_path};
 use crate::app;
 use crate::cli;
 use crate::document::{DocumentId, Parsed};
-use crate::error::{Error, Exit};
+use crate::error::{Error, Exit, exit_of};
 use crate::inspect::inspect;
-use crate::present::{Printer, Report};
+use crate::parse::Parser as _;
+use crate::parse::local::LocalParser;
+use crate::present::{Printer, Report, complain};
 use crate::settings::Settings;
 use crate::store::Store as _;
 
@@ -16,47 +18,80 @@ use crate::store::Store as _;
 const SHORT_ID: usize = 8;
 
 pub fn run(args: cli::Inspect, settings: &Settings, printer: &Printer) -> anyhow::Result<Exit> {
-    let (name, id, parser, mut parsed) = match Path::new(&args.document).is_file() {
-        true => read(&args.document, settings)?,
-        false => look_up(&args.document, settings)?,
-    };
+    if args.table.is_some() && args.documents.len() > 1 {
+        return Err(crate::usage!("--table takes one document").into());
+    }
+    block_on(async {
+        let parser = app::local(settings);
+        let done = all(&args, &parser, settings, printer).await;
+        parser.close().await;
+        done
+    })
+}
+
+/// One document after the other. Of several, one that cannot be read is reported and passed over.
+async fn all(
+    args: &cli::Inspect,
+    parser: &LocalParser,
+    settings: &Settings,
+    printer: &Printer,
+) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Done;
+    for (at, document) in args.documents.iter().enumerate() {
+        let read = match Path::new(document).is_file() {
+            true => read(document, parser).await,
+            false => look_up(document, settings),
+        };
+        match read {
+            Ok(read) => show(read, args, at, printer)?,
+            Err(error) if args.documents.len() == 1 => return Err(error),
+            Err(error) => {
+                complain(&error);
+                if exit == Exit::Done {
+                    exit = exit_of(&error);
+                }
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// Prints what was asked for about the document at place `at` of the command line.
+fn show(read: Read, args: &cli::Inspect, at: usize, printer: &Printer) -> anyhow::Result<()> {
+    let (name, id, parser, mut parsed) = read;
     // As ingest stores them, so that what is found stands where it is said to.
     for page in &mut parsed.pages {
         page.text = crate::chunk::normalise(&page.text);
+    }
+    if at > 0 && !printer.is_json() {
+        printer.bytes(if args.pages { b"\x0C" } else { b"\n" })?;
     }
     if args.pages && !printer.is_json() {
         return pages(&parsed, printer);
     }
     let inspection = inspect(&name, &id, &parser, &parsed, args.pages);
-    if let Some(number) = args.table {
-        let tables = &inspection.extract.tables;
-        let table = tables.get(number.get() - 1).ok_or_else(|| {
-            let have = crate::text::count(tables.len() as u64, "table");
-            Error::NotFound(format!("{name} has no table {number}; it has {have}"))
-        })?;
-        match printer.is_json() {
-            true => printer.print(&Report::Table(table.clone()))?,
-            false => printer.bytes(table.csv()?.as_bytes())?,
-        }
-        return Ok(Exit::Done);
+    let Some(number) = args.table else {
+        return printer.print(&Report::Inspection(Box::new(inspection)));
+    };
+    let tables = &inspection.extract.tables;
+    let table = tables.get(number.get() - 1).ok_or_else(|| {
+        let have = crate::text::count(tables.len() as u64, "table");
+        Error::NotFound(format!("{name} has no table {number}; it has {have}"))
+    })?;
+    match printer.is_json() {
+        true => printer.print(&Report::Table(table.clone())),
+        false => printer.bytes(table.csv()?.as_bytes()),
     }
-    printer.print(&Report::Inspection(Box::new(inspection)))?;
-    Ok(Exit::Done)
 }
 
 type Read = (String, DocumentId, String, Parsed);
 
 /// A file, by the built-in parser.
-fn read(path: &str, settings: &Settings) -> anyhow::Result<Read> {
-    let parser = app::local(settings);
+async fn read(path: &str, parser: &LocalParser) -> anyhow::Result<Read> {
     let file = std::path::absolute(path)?;
-    let (id, parsed) = block_on(async {
-        let read = parser.read(&file).await;
-        parser.close().await;
-        read.map_err(|error| said(path, error))
-    })?;
-    let version = crate::parse::Parser::version(&parser).to_owned();
-    Ok((stored_path(path)?, id, version, parsed))
+    let read = parser.read(&file).await;
+    let (id, parsed) = read.map_err(|error| said(path, error))?;
+    Ok((stored_path(path)?, id, parser.version().to_owned(), parsed))
 }
 
 fn said(path: &str, error: crate::parse::ParseError) -> anyhow::Error {
@@ -95,8 +130,7 @@ fn look_up(text: &str, settings: &Settings) -> anyhow::Result<Read> {
 }
 
 /// The pages as text, a form feed between them, as page tools write them.
-fn pages(parsed: &Parsed, printer: &Printer) -> anyhow::Result<Exit> {
+fn pages(parsed: &Parsed, printer: &Printer) -> anyhow::Result<()> {
     let texts: Vec<&str> = parsed.pages.iter().map(|page| page.text.as_str()).collect();
-    printer.bytes(format!("{}\n", texts.join("\n\u{C}")).as_bytes())?;
-    Ok(Exit::Done)
+    printer.bytes(format!("{}\n", texts.join("\n\u{C}")).as_bytes())
 }

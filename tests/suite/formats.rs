@@ -344,6 +344,37 @@ fn inspect_reports_on_files_and_documents_alike() {
 }
 
 #[test]
+fn inspect_takes_several_and_passes_over_what_it_cannot_read() {
+    let home = Home::new();
+    let table = home.copy("formats/documents/table.pdf");
+    let broken = home.write("broken.pdf", "%PDF-1.4 and no more");
+    let note = home.write("note.txt", "The gate opens at nine.");
+    let paths = [&table, &broken, &note].map(|path| path.to_str().unwrap());
+    let ran = home.run(&[&["inspect", "--json"], &paths[..]].concat());
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("broken.pdf"), "{}", ran.stderr);
+    let names: Vec<String> = ran
+        .json()
+        .iter()
+        .map(|report| report["document"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(
+        names.len() == 2 && names[0].ends_with("table.pdf") && names[1].ends_with("note.txt"),
+        "{names:?}"
+    );
+    let pages = home.run(&["inspect", "--pages", paths[2], paths[2]]);
+    assert_eq!(
+        pages.stdout,
+        "The gate opens at nine.\n\u{C}The gate opens at nine.\n"
+    );
+    assert_eq!(
+        home.run(&["inspect", "--table", "1", paths[0], paths[2]])
+            .code,
+        2
+    );
+}
+
+#[test]
 fn attachments_bookmarks_and_forms_of_a_pdf_are_known() {
     let home = Home::new();
     let about = |name: &str| {

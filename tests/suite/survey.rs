@@ -69,7 +69,8 @@ enum Reading {
 }
 
 /// Files of which Squall makes something else than MuPDF does, and why.
-const EXPLAINED: [(&str, Reading, &str); 13] = [
+const EXPLAINED: [(&str, Reading, &str); 14] = [
+    ("bad.pdf", Reading::Text, "a text, by its content"),
     (
         "T01_007_header-no-version-info.pdf",
         Reading::Nothing,

@@ -315,8 +315,16 @@ fn by_text(head: &[u8], extension: &str) -> Format {
             Format::Foreign("Hangul document in HWPML")
         }
         _ if start.is_empty() => Format::Unknown,
+        _ if is_pdf_source(head) => Format::Pdf,
         _ => Format::Text,
     }
+}
+
+/// Whether a text is what is left of a PDF that has lost its beginning: nobody wants to read its source.
+fn is_pdf_source(head: &[u8]) -> bool {
+    [&b"endobj"[..], b"startxref"]
+        .iter()
+        .any(|word| head.windows(word.len()).any(|window| window == *word))
 }
 
 /// Whether a text begins with the header of a mail: two lines with names that only mail has.
@@ -355,6 +363,8 @@ mod tests {
             Format::Foreign("ZIP archive")
         );
         assert_eq!(detect("회의 안내".as_bytes(), "hwp"), Format::Text);
+        assert_eq!(detect(b"1 0 obj<<>>\nendobj", "pdf"), Format::Pdf);
+        assert_eq!(detect(b"1 0 obj<<>>\nendobj", "txt"), Format::Text);
     }
 
     #[test]

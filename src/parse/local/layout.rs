@@ -5,6 +5,7 @@ mod table;
 
 use std::collections::BTreeMap;
 
+use hayro_interpret::hayro_cmap::BfString;
 use hayro_interpret::kurbo::{Point, Vec2};
 
 use self::order::reading_order;
@@ -26,7 +27,8 @@ const BASELINE_SHIFT: f64 = 0.45;
 /// The text of one glyph and where it stands, in the frame of its own writing direction.
 #[derive(Debug, Clone)]
 pub struct Piece {
-    text: String,
+    /// Without an allocation where it is a single character, as nearly always.
+    text: BfString,
     /// Start and end along the line, in points.
     start: f64,
     end: f64,
@@ -41,7 +43,7 @@ pub struct Piece {
 impl Piece {
     /// A glyph at `origin`. `axes` are the images of glyph space's unit vectors (1,000 to the em),
     /// `advance` is the glyph's width in glyph space, if the font says.
-    pub fn new(text: String, origin: Point, axes: (Vec2, Vec2), advance: Option<f64>) -> Self {
+    pub fn new(text: BfString, origin: Point, axes: (Vec2, Vec2), advance: Option<f64>) -> Self {
         let (along, up) = axes;
         let scale = along.hypot();
         let direction = if scale > 0.0 {
@@ -229,7 +231,12 @@ fn fragments(pieces: Vec<Piece>) -> Vec<Fragment> {
     let mut fragments: Vec<Fragment> = Vec::new();
     let mut last: Option<Piece> = None;
     for piece in pieces {
-        let blank = piece.text.trim().is_empty();
+        let mut buffer = [0; 4];
+        let letters = match &piece.text {
+            BfString::Char(c) => c.encode_utf8(&mut buffer),
+            BfString::String(text) => text.as_str(),
+        };
+        let blank = letters.trim().is_empty();
         match (fragments.last_mut(), &last) {
             (Some(line), Some(last)) if goes_on(last, &piece) => {
                 let gap = piece.start - last.end;
@@ -240,7 +247,7 @@ fn fragments(pieces: Vec<Piece>) -> Vec<Fragment> {
                 if !line.text.contains(' ') {
                     line.first_word = piece.end - line.start;
                 }
-                line.text.push_str(&piece.text);
+                line.text.push_str(letters);
                 if !blank {
                     line.end = line.end.max(piece.end);
                     line.em = line.em.max(piece.em);
@@ -248,7 +255,7 @@ fn fragments(pieces: Vec<Piece>) -> Vec<Fragment> {
             }
             _ if blank => continue,
             _ => fragments.push(Fragment {
-                text: piece.text.clone(),
+                text: letters.to_owned(),
                 start: piece.start,
                 end: piece.end,
                 baseline: piece.baseline,
@@ -358,7 +365,7 @@ mod tests {
         for &(x, y, text) in rows {
             for (i, c) in text.chars().enumerate() {
                 let origin = Point::new(x + 5.0 * i as f64, y);
-                pieces.push(Piece::new(c.to_string(), origin, axes, Some(500.0)));
+                pieces.push(Piece::new(BfString::Char(c), origin, axes, Some(500.0)));
             }
         }
         compose(pieces, &[])

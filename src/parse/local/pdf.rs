@@ -7,7 +7,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use hayro_interpret::font::{Glyph, GlyphRun};
-use hayro_interpret::hayro_cmap::BfString;
 use hayro_interpret::hayro_syntax::{LoadPdfError, Pdf};
 use hayro_interpret::kurbo::{Affine, BezPath, PathSeg, Point, Rect, Vec2};
 use hayro_interpret::{
@@ -189,13 +188,9 @@ impl Device<'_> for Collector {
         // Fill-and-stroke text is drawn twice.
         let again = matches!(mode, DrawMode::Stroke(_));
         for glyph in run.glyphs() {
-            let Some(unicode) = glyph.as_unicode() else {
+            let Some(text) = glyph.as_unicode() else {
                 self.looks.unmapped += 1;
                 continue;
-            };
-            let text = match unicode {
-                BfString::Char(c) => c.to_string(),
-                BfString::String(text) => text,
             };
             let advance = match &**glyph {
                 Glyph::Outline(outline) => outline.advance_width().map(f64::from),
