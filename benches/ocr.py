@@ -6,10 +6,11 @@
 
 Draws pages of a PDF, throws their text away, and has the pictures read: by `tesseract -l kor+eng`, and by
 `squall inspect` as a PDF that holds only them. The error rate is the edit distance to the PDF's own text over
-its length, blanks left out on both sides.
+its length, blanks and the dots of tables of contents left out on both sides.
 """
 
 import argparse
+import re
 import statistics
 import subprocess
 import sys
@@ -20,10 +21,12 @@ from pathlib import Path
 import pymupdf
 from rapidfuzz.distance import Levenshtein
 
+LEADERS = re.compile(r"(?:\.\s*){4,}|…")
+
 
 def errors(text, truth):
-    """Character error rate, blanks left out."""
-    text, truth = "".join(text.split()), "".join(truth.split())
+    """Character error rate, blanks and dot leaders left out."""
+    text, truth = ("".join(LEADERS.sub("", each).split()) for each in (text, truth))
     return Levenshtein.distance(text, truth) / max(len(truth), 1)
 
 

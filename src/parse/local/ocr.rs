@@ -73,13 +73,15 @@ pub struct Reading {
     /// Mean over the words, weighted by their length, 0 to 1.
     pub confidence: f32,
     letters: f32,
+    /// Letters the engine is hardly sure of, which are often no letters at all.
+    doubtful: f32,
     /// Where the words stand.
     areas: Vec<Area>,
 }
 
 impl Reading {
     /// Letters that are read rightly, as far as the engine knows.
-    fn score(&self) -> f32 {
+    fn right(&self) -> f32 {
         self.confidence * self.letters
     }
 }
@@ -135,7 +137,7 @@ impl Engine {
         let mut unread = picture.dark_outside(&best.areas);
         if best.confidence < GOOD || unread > UNREAD {
             let other = self.attempt(skills, picture, COLUMN).await?;
-            if other.score() > 1.03 * best.score() {
+            if other.right() - other.doubtful > 1.03 * (best.right() - best.doubtful) {
                 best = other;
                 unread = picture.dark_outside(&best.areas);
             }
@@ -146,7 +148,7 @@ impl Engine {
             }
             let turned = picture.turned(quarters);
             let other = self.attempt(skills, &turned, COLUMN).await?;
-            if other.score() > 1.2 * best.score() {
+            if other.right() > 1.2 * best.right() {
                 best = other;
                 unread = turned.dark_outside(&best.areas);
             }
@@ -273,16 +275,18 @@ fn reading(output: &str) -> Reading {
     let (table, text): (Vec<&str>, Vec<&str>) = output
         .lines()
         .partition(|line| line.matches('\t').count() == COLUMNS - 1);
-    let (mut sure, mut letters, mut areas) = (0.0, 0.0, Vec::new());
+    let (mut sure, mut letters, mut doubtful, mut areas) = (0.0, 0.0, 0.0, Vec::new());
     for row in table {
         let fields: Vec<&str> = row.split('\t').collect();
         let number = |at: usize| fields[at].parse::<f32>().ok();
         let word = fields[COLUMNS - 1].trim();
-        let Some(confidence) = number(10).filter(|confidence| *confidence >= SURE) else {
+        let length = word.chars().count() as f32;
+        let Some(confidence) = number(10) else {
             continue;
         };
-        if !word.is_empty() {
-            let length = word.chars().count() as f32;
+        if confidence < SURE {
+            doubtful += length;
+        } else if !word.is_empty() {
             sure += confidence / 100.0 * length;
             letters += length;
             areas.push([6, 7, 8, 9].map(|at| number(at).unwrap_or(0.0) as u32));
@@ -293,6 +297,7 @@ fn reading(output: &str) -> Reading {
         text: text.trim().to_owned(),
         confidence: if letters > 0.0 { sure / letters } else { 0.0 },
         letters,
+        doubtful,
         areas,
     }
 }

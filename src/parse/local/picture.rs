@@ -1,13 +1,10 @@
 //! Pictures for OCR: pages of PDFs drawn, image files decoded, to grey at a size an engine reads well.
 //! Runs in the child process.
 
-use std::io::Cursor;
-use std::sync::Arc;
+mod drawn;
 
-use hayro::hayro_interpret::InterpreterSettings;
-use hayro::hayro_syntax::Pdf;
-use hayro::vello_cpu::color::palette::css::WHITE;
-use hayro::{PixmapSettings, RenderCache, RenderSettings};
+use std::io::Cursor;
+
 use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage, ImageDecoder as _, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
@@ -164,42 +161,9 @@ fn damaged(error: String) -> ParseError {
 /// When it cannot be drawn or decoded.
 pub fn of_page(bytes: Vec<u8>, format: Format, page: u32) -> Result<Picture, ParseError> {
     match format {
-        Format::Pdf => draw(bytes, page),
+        Format::Pdf => drawn::draw(bytes, page),
         _ => decode(&bytes, page).map(enlarged).map_err(damaged),
     }
-}
-
-fn draw(bytes: Vec<u8>, number: u32) -> Result<Picture, ParseError> {
-    let pdf =
-        Pdf::new(Arc::new(bytes)).map_err(|_| ParseError::document("the PDF cannot be read"))?;
-    let page = pdf.pages().get(number as usize - 1);
-    let page = page.ok_or_else(|| ParseError::document("the PDF has no such page"))?;
-    let (width, height) = page.render_dimensions();
-    let most = (MOST_PIXELS / (width * height).max(1.0)).sqrt();
-    // The renderer counts pixels in 16 bits.
-    let longest = f32::from(u16::MAX) / width.max(height).max(1.0);
-    let scale = (DPI / 72.0).min(most).min(longest);
-    let settings = PixmapSettings {
-        x_scale: scale,
-        y_scale: scale,
-        bg_color: WHITE,
-    };
-    let pixmap = hayro::render(
-        page,
-        &RenderCache::new(),
-        &InterpreterSettings::default(),
-        &RenderSettings::default(),
-        &settings,
-    );
-    let (width, height) = (u32::from(pixmap.width()), u32::from(pixmap.height()));
-    // ITU-R BT.601, as most scanners weigh colours.
-    let grey = pixmap.data().iter().map(|pixel| {
-        let sum = 299 * u32::from(pixel.r) + 587 * u32::from(pixel.g) + 114 * u32::from(pixel.b);
-        (sum / 1000) as u8
-    });
-    let grey = GrayImage::from_raw(width, height, grey.collect());
-    let grey = grey.ok_or_else(|| ParseError::document("the page cannot be drawn"))?;
-    Ok(Picture::new(grey, (scale * 72.0) as u32))
 }
 
 fn decode(bytes: &[u8], page: u32) -> Result<GrayImage, String> {
