@@ -65,11 +65,13 @@ pub fn local(settings: &Settings) -> LocalParser {
         time: settings.timeout.unwrap_or(LOCAL_TIMEOUT),
         memory: settings.parser_memory,
     };
-    let engine = match settings.ocr {
-        OcrChoice::Auto => Engine::find(settings.language.as_deref()),
-        OcrChoice::Off => None,
-    };
-    LocalParser::new(limits, engine, settings.json_template.clone())
+    let template = settings.json_template.clone();
+    match settings.ocr {
+        OcrChoice::Auto => {
+            LocalParser::new(limits, Engine::find(settings.language.as_deref()), template)
+        }
+        OcrChoice::Off => LocalParser::new(limits, None, template).without_advice(),
+    }
 }
 
 fn storm(settings: &Settings, retry: Retry, detach: bool) -> anyhow::Result<Arc<dyn Parser>> {

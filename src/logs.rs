@@ -135,7 +135,7 @@ fn stderr(format: LogFormat) -> Boxed {
             .with_span_list(false)
             .boxed(),
         LogFormat::Text if std::io::stderr().is_terminal() => {
-            lines.with_writer(std::io::stderr).without_time().boxed()
+            lines.with_writer(|| AboveBars).without_time().boxed()
         }
         LogFormat::Text => {
             let stderr = || Tame(std::io::stderr());
@@ -159,6 +159,19 @@ fn lines(format: LogFormat, file: Flushed) -> Boxed {
             .flatten_event(true)
             .with_span_list(false)
             .boxed(),
+    }
+}
+
+/// A terminal that may have bars on it.
+struct AboveBars;
+
+impl Write for AboveBars {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        crate::progress::aside(|| std::io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
     }
 }
 

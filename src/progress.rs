@@ -21,9 +21,24 @@ pub struct Bars {
     documents: Mutex<HashMap<String, ProgressBar>>,
 }
 
+/// The bars that are on the terminal now.
+static SHOWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Runs what writes to the terminal while the bars are out of its way.
+pub fn aside<T>(write: impl FnOnce() -> T) -> T {
+    let shown = SHOWN.lock().ok().and_then(|shown| shown.clone());
+    match shown {
+        Some(bars) => bars.suspend(write),
+        None => write(),
+    }
+}
+
 impl Bars {
     pub fn new() -> Self {
         let all = MultiProgress::new();
+        if let Ok(mut shown) = SHOWN.lock() {
+            *shown = Some(all.clone());
+        }
         let overall = all.add(ProgressBar::new(0));
         overall.set_style(style(
             "{pos}/{len} documents  {elapsed}  {wide_bar:.cyan/dim}",
@@ -161,6 +176,9 @@ impl Observer for Bars {
         self.overall.finish_and_clear();
         // As above.
         let _ = self.all.clear();
+        if let Ok(mut shown) = SHOWN.lock() {
+            *shown = None;
+        }
     }
 }
 

@@ -38,8 +38,12 @@ async fn all(
 ) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     for (at, document) in args.documents.iter().enumerate() {
-        let read = match Path::new(document).is_file() {
+        let path = Path::new(document);
+        let read = match path.is_file() {
             true => read(document, parser).await,
+            false if path.is_dir() => {
+                Err(crate::usage!("{document} is a folder; inspect takes files").into())
+            }
             false => look_up(document, settings),
         };
         match read {
@@ -67,6 +71,9 @@ fn show(read: Read, args: &cli::Inspect, at: usize, printer: &Printer) -> anyhow
         printer.bytes(if args.pages { b"\x0C" } else { b"\n" })?;
     }
     if args.pages && !printer.is_json() {
+        for note in &parsed.details.notes {
+            tracing::warn!("{name}: {note}");
+        }
         return pages(&parsed, printer);
     }
     let inspection = inspect(&name, &id, &parser, &parsed, args.pages);
@@ -88,7 +95,8 @@ type Read = (String, DocumentId, String, Parsed);
 
 /// A file, by the built-in parser.
 async fn read(path: &str, parser: &LocalParser) -> anyhow::Result<Read> {
-    let file = std::path::absolute(path)?;
+    // The process that reads it has another standard input.
+    let file = std::fs::canonicalize(path)?;
     let read = parser.read(&file).await;
     let (id, parsed) = read.map_err(|error| said(path, error))?;
     Ok((stored_path(path)?, id, parser.version().to_owned(), parsed))

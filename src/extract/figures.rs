@@ -129,7 +129,7 @@ static PART: LazyLock<Regex> =
 static SIGNED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?x)(?P<u>US\$|[$€£¥₩]|\b(?:USD|EUR|GBP|JPY|KRW|CNY|CHF|SEK|NOK|DKK|CAD|AUD)\b)\s?
-          (?P<n>\d[\d,]*(?:\.\d+)?)(?:\s?(?P<s>(?i:thousand|million|billion|trillion|[kmb]n?))\b)?",
+          (?P<n>[-−]?\d[\d,]*(?:\.\d+)?)(?:\s?(?P<s>(?i:thousand|million|billion|trillion|[kmb]n?))\b)?",
     )
 });
 /// `1.84 million crowns`, `3,000 USD`, `25 %`, `3.5%p`.
@@ -173,10 +173,13 @@ pub fn amounts(places: &[Places<'_>]) -> Vec<Amount> {
             }
         }
         on_page.sort_by_key(|(range, ..)| range.start);
-        found.extend(on_page.into_iter().map(|(range, value, unit)| Amount {
-            found: place.found(range),
-            value,
-            unit,
+        found.extend(on_page.into_iter().map(|(range, value, unit)| {
+            let sign = sign(&text[..range.start]);
+            Amount {
+                found: place.found(range.start - sign..range.end),
+                value: if sign > 0 { -value } else { value },
+                unit,
+            }
         }));
         if found.len() >= MOST {
             break;
@@ -184,6 +187,23 @@ pub fn amounts(places: &[Places<'_>]) -> Vec<Amount> {
     }
     found.truncate(MOST);
     found
+}
+
+/// Length of the sign at the end of `before` that makes the amount behind it negative; Korean accounts
+/// use triangles. Between two numbers it is a range.
+fn sign(before: &str) -> usize {
+    let Some(rest) = before.strip_suffix(['-', '−', '△', '▲']) else {
+        return 0;
+    };
+    let is_alone = rest
+        .chars()
+        .next_back()
+        .is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '|' | ':'));
+    if is_alone {
+        before.len() - rest.len()
+    } else {
+        0
+    }
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -276,7 +296,7 @@ mod tests {
     fn amounts_have_value_and_unit() {
         let page = page(
             "12억 4,600만 원, 5,000천원, 35백만원, $1.84 million, 20 crowns, 1.2 billion won, 3.5%p, 25 %, \
-             -4.1%, USD 3,000.50, 100유로, 원은 둥글다, 20 people",
+             -4.1%, USD 3,000.50, 100유로, 원은 둥글다, 20 people, -₩4,500, ₩-4,500, △3,000원, -3만 원, 10-20원",
         );
         let found = amounts(&[Places::new(&page)]);
         let found: Vec<String> = found
@@ -296,7 +316,12 @@ mod tests {
                 "25 %",
                 "-4.1 %",
                 "3000.5 USD",
-                "100 EUR"
+                "100 EUR",
+                "-4500 KRW",
+                "-4500 KRW",
+                "-3000 KRW",
+                "-30000 KRW",
+                "20 KRW"
             ]
         );
     }

@@ -85,6 +85,12 @@ impl LocalParser {
         }
     }
 
+    /// Says nothing of pictures that are not read: the user wants it so.
+    pub fn without_advice(mut self) -> Self {
+        self.told = AtomicBool::new(true);
+        self
+    }
+
     /// Reads one file, for no store.
     ///
     /// # Errors

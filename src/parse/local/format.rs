@@ -7,6 +7,9 @@ use super::pdf;
 /// Bytes looked at for a header.
 const HEAD: usize = 4_096;
 
+/// What an archive is called that holds files of many kinds.
+pub const ARCHIVE: &str = "ZIP archive";
+
 /// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -174,7 +177,7 @@ fn in_zip(bytes: &[u8], extension: &str) -> Format {
         // What it was meant to be says what is wrong with it.
         return expected(extension)
             .filter(|format| is_zipped(*format))
-            .unwrap_or(Format::Foreign("ZIP archive"));
+            .unwrap_or(Format::Foreign(ARCHIVE));
     };
     let mimetype = String::from_utf8_lossy(&archive.optional("mimetype"))
         .trim()
@@ -211,7 +214,7 @@ fn in_zip(bytes: &[u8], extension: &str) -> Format {
         () if has("[content_types].xml") => expected(extension)
             .filter(|format| matches!(format, Format::Docx | Format::Pptx | Format::Sheet))
             .unwrap_or(Format::Foreign("office file of another kind")),
-        () => Format::Foreign("ZIP archive"),
+        () => Format::Foreign(ARCHIVE),
     }
 }
 
@@ -358,10 +361,7 @@ mod tests {
         assert_eq!(detect(b"\x89PNG\r\n\x1A\n", "pdf"), Format::Image);
         assert_eq!(detect(b" <!DOCTYPE html><p>x", "doc"), Format::Html);
         assert_eq!(detect(b"PK\x03\x04 cut", "docx"), Format::Docx);
-        assert_eq!(
-            detect(b"PK\x03\x04 cut", "pdf"),
-            Format::Foreign("ZIP archive")
-        );
+        assert_eq!(detect(b"PK\x03\x04 cut", "pdf"), Format::Foreign(ARCHIVE));
         assert_eq!(detect("회의 안내".as_bytes(), "hwp"), Format::Text);
         assert_eq!(detect(b"1 0 obj<<>>\nendobj", "pdf"), Format::Pdf);
         assert_eq!(detect(b"1 0 obj<<>>\nendobj", "txt"), Format::Text);

@@ -131,7 +131,7 @@ impl Engine {
     pub async fn read(&self, picture: &Picture) -> anyhow::Result<Reading> {
         let skills = self
             .skills()
-            .context("tesseract knows none of the languages asked for")?;
+            .context("tesseract does not have the language; `tesseract --list-langs` says what it has, and `apt install tesseract-ocr-kor` adds Korean")?;
         let blocks = if skills.turns { TURNED } else { BLOCKS };
         let mut best = self.attempt(skills, picture, blocks).await?;
         let mut unread = picture.dark_outside(&best.areas);
@@ -242,7 +242,8 @@ fn on_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// The languages asked for that are installed; Korean and English where none was asked for.
+/// The languages asked for, if all of them are installed: read as another language, a page is noise. Where
+/// none was asked for, those of Korean and English that are.
 fn choose(language: Option<&str>, installed: &[String]) -> Option<String> {
     let named = |name: &str| match name {
         "ko" | "kr" => "kor".to_owned(),
@@ -254,15 +255,18 @@ fn choose(language: Option<&str>, installed: &[String]) -> Option<String> {
         "es" => "spa".to_owned(),
         other => other.to_owned(),
     };
+    let is_asked = language.is_some();
     let wanted = language.unwrap_or("ko+en").split(['+', ',']);
     // Forms and codes are in Latin letters in every language.
     let wanted = wanted
-        .map(|name| named(name.trim()))
+        .map(|name| named(name.split('-').next().unwrap_or_default().trim()))
         .chain(["eng".to_owned()]);
     let mut chosen: Vec<String> = Vec::new();
     for name in wanted {
-        if installed.contains(&name) && !chosen.contains(&name) {
-            chosen.push(name);
+        match installed.contains(&name) {
+            true if !chosen.contains(&name) => chosen.push(name),
+            false if is_asked && name != "eng" => return None,
+            _ => {}
         }
     }
     (!chosen.is_empty()).then(|| chosen.join("+"))
@@ -312,9 +316,10 @@ mod tests {
         assert_eq!(choose(None, &installed).as_deref(), Some("kor+eng"));
         assert_eq!(choose(Some("en"), &installed).as_deref(), Some("eng"));
         assert_eq!(
-            choose(Some("jpn+ko"), &installed).as_deref(),
+            choose(Some("ko-KR"), &installed).as_deref(),
             Some("kor+eng")
         );
+        assert_eq!(choose(Some("jpn+ko"), &installed), None);
         assert_eq!(choose(None, &["osd".to_owned()]), None);
     }
 

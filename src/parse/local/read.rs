@@ -210,6 +210,9 @@ fn pages(file: &Path, bytes: Vec<u8>, template: Option<&str>) -> Result<Parsed, 
         Format::Image => picture::parse(&bytes),
         Format::Text => plain::parse(&bytes),
         Format::Locked => Err(password()),
+        Format::Foreign(what) if what == format::ARCHIVE => Err(ParseError::document(
+            "it is a ZIP archive; with a name in .zip, `squall ingest` takes in the files in it",
+        )),
         Format::Foreign(what) => Err(ParseError::unreadable_here(
             format!("it is a {what}, which the local parser does not read"),
             "use --parser storm, or save it as PDF or in a newer format",

@@ -299,8 +299,17 @@ impl Reader<'_> {
                 }
                 self.set(|group| group.to = To::Note);
             }
-            "title" => self.set(|group| group.to = To::Title),
-            "author" => self.set(|group| group.to = To::Author),
+            // Said twice, for programs without Unicode and for those with it: the second counts.
+            "title" => {
+                self.decode();
+                self.title.clear();
+                self.set(|group| group.to = To::Title);
+            }
+            "author" => {
+                self.decode();
+                self.author.clear();
+                self.set(|group| group.to = To::Author);
+            }
             "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl" | "footerr"
             | "footerf" => {
                 self.set(|group| group.to = To::Nowhere);

@@ -1,6 +1,8 @@
 //! Spreadsheets (xlsx, xlsm, xlsb, xls, ods). A page is a range of rows of one sheet: its name and the
 //! range first, then the head row, then the rows. What text boxes and charts say is on one more at the end.
 
+mod numbers;
+
 use std::io::Cursor;
 use std::panic::AssertUnwindSafe;
 
@@ -8,6 +10,7 @@ use calamine::{
     Data, Range, Reader as _, SheetVisible, Sheets, StyleRange, open_workbook_auto_from_rs,
 };
 
+use self::numbers::{float, formatted};
 use super::super::MAX_TEXT;
 use super::super::archive::{Archive, password};
 use super::super::flow::page;
@@ -192,95 +195,17 @@ fn show<'a>(cell: &Data, format: &dyn Fn() -> Option<&'a str>) -> String {
             },
         ),
         Data::DateTimeIso(text) => text.trim_end_matches("T00:00:00").replace('T', " "),
-        Data::DurationIso(text) => text.clone(),
+        Data::DurationIso(text) => clock(text).unwrap_or_else(|| text.clone()),
         Data::Error(error) => error.to_string(),
     }
 }
 
-/// A number as a format says, as far as it is a percentage, groups digits, or names a unit. The part for
-/// positive numbers counts (ECMA-376, 18.8.31).
-fn formatted(number: f64, format: &str) -> String {
-    let format = format.split(';').next().unwrap_or_default();
-    let bare = without_literals(format);
-    let decimals = bare.split_once('.').map_or(0, |(_, rest)| {
-        rest.bytes().take_while(|byte| *byte == b'0').count()
-    });
-    if bare.contains('%') {
-        return format!("{:.decimals$}%", number * 100.0);
-    }
-    // Commas behind the digits stand for thousands that are not shown: the number is better than that.
-    let is_scaled = bare.trim_end_matches(|c| !is_digit(c)).ends_with(',');
-    if !bare.contains("#,##") || is_scaled {
-        return float(number);
-    }
-    let plain = format!("{:.decimals$}", number.abs());
-    let (whole, rest) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
-    let mut shown = String::new();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    let sign = if number < 0.0 { "-" } else { "" };
-    let unit = |before| unit(format, before);
-    format!("{}{sign}{shown}{rest}{}", unit(true), unit(false))
-}
-
-fn is_digit(c: char) -> bool {
-    matches!(c, '#' | '0' | ',' | '.' | '?')
-}
-
-/// A format without what it writes as it stands: `"..."` and `\\x`.
-fn without_literals(format: &str) -> String {
-    let mut bare = String::new();
-    let (mut quoted, mut escaped) = (false, false);
-    for c in format.chars() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            c if !quoted => bare.push(c),
-            _ => {}
-        }
-    }
-    bare
-}
-
-/// What a format writes before or after the digits, such as `₩` or `원`.
-fn unit(format: &str, before: bool) -> String {
-    let part = match before {
-        true => format.split(is_digit).next(),
-        false => format.rsplit(is_digit).next(),
-    };
-    let part = part.unwrap_or_default();
-    // `[$₩-412]` is a currency with its country, `[Red]` a colour.
-    if let Some((_, rest)) = part.split_once("[$") {
-        return rest.split(['-', ']']).next().unwrap_or_default().to_owned();
-    }
-    let blank = if part.starts_with(' ') && !before {
-        " "
-    } else {
-        ""
-    };
-    match part.split_once('"') {
-        Some((_, rest)) => format!("{blank}{}", rest.split('"').next().unwrap_or_default()),
-        None => {
-            let signs = part
-                .chars()
-                .filter(|c| matches!(c, '₩' | '$' | '€' | '£' | '¥'));
-            signs.collect()
-        }
-    }
-}
-
-/// A number without the digits that binary fractions leave at its end.
-fn float(number: f64) -> String {
-    if number.fract() == 0.0 && number.abs() < 1e15 {
-        return format!("{number:.0}");
-    }
-    let rounded: f64 = format!("{number:.12e}").parse().unwrap_or(number);
-    rounded.to_string()
+/// `PT14H05M00S` as `14:05:00`.
+fn clock(duration: &str) -> Option<String> {
+    let (hours, rest) = duration.strip_prefix("PT")?.split_once('H')?;
+    let (minutes, rest) = rest.split_once('M')?;
+    let seconds = rest.strip_suffix('S')?.split('.').next()?;
+    Some(format!("{hours}:{minutes}:{seconds}"))
 }
 
 /// `A` for 0, `AA` for 26.
@@ -305,13 +230,7 @@ mod tests {
         assert_eq!(show(&Data::Float(0.1 + 0.2), &|| None), "0.3");
         assert_eq!(show(&Data::Float(1_234_567.0), &|| None), "1234567");
         assert_eq!(show(&Data::Float(0.125), &|| Some("0.0%")), "12.5%");
-        let shown = |format| formatted(-1_234_567.5, format);
-        assert_eq!(shown("#,##0\"원\""), "-1,234,568원");
-        assert_eq!(shown("[$₩-412]#,##0.00;[Red]-0"), "₩-1,234,567.50");
-        assert_eq!(formatted(999.0, "#,##0_);(#,##0)"), "999");
-        assert_eq!(formatted(12.5, "0.0\"%\""), "12.5");
-        assert_eq!(formatted(1_234_567.0, "#,##0.0,,\"M\""), "1234567");
-        assert_eq!(formatted(1_234.0, "#,##0 \"USD\""), "1,234 USD");
+        assert_eq!(clock("PT14H05M00S").as_deref(), Some("14:05:00"));
         assert_eq!(column_name(0), "A");
         assert_eq!(column_name(701), "ZZ");
         assert_eq!(column_name(702), "AAA");

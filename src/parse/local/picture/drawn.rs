@@ -19,11 +19,12 @@ use crate::parse::ParseError;
 
 /// Share of a page that its picture takes where the page is a scan.
 const COVERED: f64 = 0.5;
-/// Pixels per point of scans that are drawn as they are: 150 to 1,200 dots per inch.
-const SCANNED: std::ops::Range<f64> = 150.0 / 72.0..1_200.0 / 72.0;
+/// Pixels per point from which a scan is drawn as it is, at 250 dots per inch. Coarser ones are read
+/// better when they are enlarged.
+const FINE: f32 = 250.0 / 72.0;
 
-/// The page with this number, from 1, at 300 dots per inch; a scan at its own resolution, pixel for
-/// pixel, as drawing it anew blurs it and costs an engine many a letter.
+/// The page with this number, from 1, at 300 dots per inch; a fine scan pixel for pixel, as drawing it
+/// anew blurs it and costs an engine many a letter.
 ///
 /// # Errors
 /// When it cannot be drawn.
@@ -64,11 +65,11 @@ fn scales(page: &Page<'_>, pdf: &Pdf) -> (f32, f32) {
         let longest = f32::from(u16::MAX);
         width * x * height * y <= MOST_PIXELS && width * x <= longest && height * y <= longest
     };
-    if let Some((mut x, mut y)) = scan(page, pdf) {
-        while !fits((x, y)) {
-            (x, y) = (x / 2.0, y / 2.0);
-        }
-        return (x, y);
+    let own = scan(page, pdf).unwrap_or_default();
+    let half = (own.0 / 2.0, own.1 / 2.0);
+    let is_fine = |(x, y): &(f32, f32)| x.min(*y) >= FINE && fits((*x, *y));
+    if let Some(scales) = [own, half].into_iter().find(is_fine) {
+        return scales;
     }
     let most = (MOST_PIXELS / (width * height).max(1.0)).sqrt();
     let longest = f32::from(u16::MAX) / width.max(height).max(1.0);
@@ -98,8 +99,7 @@ fn scan(page: &Page<'_>, pdf: &Pdf) -> Option<(f32, f32)> {
         false => (1.0 / c, 1.0 / b),
     };
     let is_straight = a.min(b) < 1e-3 * a.max(b) && c.min(d) < 1e-3 * c.max(d);
-    let is_scan = is_straight && SCANNED.contains(&across) && SCANNED.contains(&down);
-    is_scan.then_some((across as f32, down as f32))
+    is_straight.then_some((across as f32, down as f32))
 }
 
 /// The device that looks for the largest picture of a page.
