@@ -1,8 +1,9 @@
 //! What is in a document, found in its pages: tables, dates, amounts, people's addresses, key phrases, a
 //! summary. A pure function of the pages, so the same document always gives the same report.
 
+mod amounts;
 mod contacts;
-mod figures;
+mod dates;
 mod language;
 mod phrases;
 mod summary;
@@ -16,7 +17,8 @@ use utoipa::ToSchema;
 
 use crate::document::{OutlineItem, Page, Parsed, Verdict};
 
-pub use figures::{Amount, Date};
+pub use amounts::Amount;
+pub use dates::Date;
 pub use tables::Table;
 
 /// Most findings of each kind.
@@ -42,6 +44,8 @@ pub struct Extract {
     pub key_phrases: Vec<KeyPhrase>,
     /// Sentences that together say most of what the document says, in its order.
     pub summary: Vec<Found>,
+    /// Kinds of which there may be more than the 2,000 kept.
+    pub truncated: Vec<&'static str>,
 }
 
 /// A piece of a page.
@@ -77,19 +81,31 @@ pub fn extract(parsed: &Parsed) -> Extract {
         own => own.to_vec(),
     };
     let scripts = language::scripts(&pages);
-    Extract {
+    let mut extract = Extract {
         language: language::language(&pages, &scripts),
         scripts,
         outline,
         tables: tables::tables(&pages),
-        dates: figures::dates(&places),
-        amounts: figures::amounts(&places),
+        dates: dates::dates(&places),
+        amounts: amounts::amounts(&places),
         emails: contacts::emails(&places),
         phones: contacts::phones(&places),
         ids: contacts::ids(&places),
         key_phrases: phrases::key_phrases(&pages),
         summary: summary::summary(&places),
-    }
+        truncated: Vec::new(),
+    };
+    let kinds = [
+        ("dates", extract.dates.len()),
+        ("amounts", extract.amounts.len()),
+        ("emails", extract.emails.len()),
+        ("phones", extract.phones.len()),
+        ("ids", extract.ids.len()),
+        ("tables", extract.tables.len()),
+    ];
+    let full = kinds.into_iter().filter(|(_, count)| *count >= MOST);
+    extract.truncated = full.map(|(kind, _)| kind).collect();
+    extract
 }
 
 /// Markdown headings, as flowing documents have them.
@@ -148,17 +164,6 @@ impl<'a> Places<'a> {
     }
 }
 
-/// What `pattern` finds on all pages.
-fn matches(places: &[Places<'_>], pattern: &regex::Regex) -> Vec<Found> {
-    let found = places.iter().flat_map(|place| {
-        let ranges = pattern
-            .find_iter(&place.page.text)
-            .map(|found| found.range());
-        ranges.map(|range| place.found(range)).collect::<Vec<_>>()
-    });
-    found.take(MOST).collect()
-}
-
 fn regex(pattern: &str) -> regex::Regex {
     regex::Regex::new(pattern).expect("a constant pattern")
 }
@@ -186,6 +191,17 @@ mod tests {
             String::from_iter(&chars[found.start..found.end]),
             "2025-03-14"
         );
+    }
+
+    #[test]
+    fn what_was_cut_off_is_said() {
+        let dates = |count: usize| Parsed {
+            pages: vec![page(&"2025-03-14\n".repeat(count))],
+            ..Parsed::default()
+        };
+        assert!(extract(&dates(20)).truncated.is_empty());
+        let many = extract(&dates(MOST + 5));
+        assert_eq!((many.dates.len(), many.truncated), (MOST, vec!["dates"]));
     }
 
     #[test]

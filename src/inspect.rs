@@ -182,29 +182,30 @@ fn write_all(of: &Inspection, out: &mut String) -> std::fmt::Result {
             writeln!(out, "{indent}- {}{page}", item.title)?;
         }
     }
+    let full = |kind| found.truncated.contains(&kind);
     let dates = found.dates.iter().map(|date| {
         (
             format!("{} = {}", date.found.text, date.value),
             date.found.page,
         )
     });
-    list(out, "Dates", dates.collect())?;
+    list(out, "Dates", full("dates"), dates.collect())?;
     let amounts = found.amounts.iter().map(|amount| {
         (
             format!("{} = {} {}", amount.found.text, amount.value, amount.unit),
             amount.found.page,
         )
     });
-    list(out, "Amounts", amounts.collect())?;
+    list(out, "Amounts", full("amounts"), amounts.collect())?;
     let plain = |found: &[Found]| {
         found
             .iter()
             .map(|found| (found.text.clone(), found.page))
             .collect()
     };
-    list(out, "Email addresses", plain(&found.emails))?;
-    list(out, "Phone numbers", plain(&found.phones))?;
-    list(out, "Codes", plain(&found.ids))?;
+    list(out, "Email addresses", full("emails"), plain(&found.emails))?;
+    list(out, "Phone numbers", full("phones"), plain(&found.phones))?;
+    list(out, "Codes", full("ids"), plain(&found.ids))?;
     if !found.tables.is_empty() {
         writeln!(out, "\n## Tables\n")?;
         for (number, table) in (1..).zip(&found.tables) {
@@ -251,7 +252,7 @@ fn write_all(of: &Inspection, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn list(out: &mut String, title: &str, items: Vec<(String, u32)>) -> std::fmt::Result {
+fn list(out: &mut String, title: &str, full: bool, items: Vec<(String, u32)>) -> std::fmt::Result {
     if items.is_empty() {
         return Ok(());
     }
@@ -261,7 +262,8 @@ fn list(out: &mut String, title: &str, items: Vec<(String, u32)>) -> std::fmt::R
         writeln!(out, "- {text} (p. {page})")?;
     }
     if more > 0 {
-        writeln!(out, "- and {more} more")?;
+        let least = if full { "at least " } else { "" };
+        writeln!(out, "- and {least}{more} more")?;
     }
     Ok(())
 }

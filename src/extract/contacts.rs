@@ -1,10 +1,12 @@
 //! Email addresses, phone numbers and codes.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Found, Places, matches, regex};
+use super::{Found, MOST, Places, regex};
 
 static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"\b[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}\b")
@@ -15,8 +17,10 @@ static PHONE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?x)\+\d{1,3}[\s-]?(?:\(0\)\s?)?\d{1,4}(?:[\s-]\d{2,4}){2,3}\b
         | \b0\d{1,2}\)\s?\d{3,4}-\d{4}\b
         | \b0\d{1,2}[-.]\d{3,4}[-.]\d{4}\b
+        | \b0(?:2|[3-6]\d|70|1[016-9])\ \d{3,4}\ \d{4}\b
+        | \b01[016-9]\d{7,8}\b
         | \b1[5-9]\d{2}-\d{4}\b
-        | \(\d{3}\)\s?\d{3}-\d{4}\b
+        | \(\d{2,3}\)\s?\d{3,4}-\d{4}\b
         | \b[2-9]\d{2}-\d{3}-\d{4}\b",
     )
 });
@@ -39,15 +43,36 @@ pub fn phones(places: &[Places<'_>]) -> Vec<Found> {
 }
 
 pub fn ids(places: &[Places<'_>]) -> Vec<Found> {
-    once(matches(places, &ID))
+    let codes = places.iter().flat_map(|place| {
+        let text = &place.page.text;
+        let codes = ID.find_iter(text).map(|code| code.range());
+        let codes = codes.filter(|code| !is_cell(text, code));
+        codes.map(|code| place.found(code))
+    });
+    once(codes)
+}
+
+fn matches(places: &[Places<'_>], pattern: &'static Regex) -> impl Iterator<Item = Found> {
+    places.iter().flat_map(|place| {
+        let found = pattern.find_iter(&place.page.text);
+        found.map(|found| place.found(found.range()))
+    })
+}
+
+/// Whether it is an end of a range of cells, `A10:F41`.
+fn is_cell(text: &str, range: &Range<usize>) -> bool {
+    let is_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let mut before = text[..range.start].chars().rev();
+    let mut after = text[range.end..].chars();
+    (before.next() == Some(':') && is_end(before.next()))
+        || (after.next() == Some(':') && is_end(after.next()))
 }
 
 /// Each where it stands first.
-fn once(found: Vec<Found>) -> Vec<Found> {
-    let mut seen = std::collections::HashSet::new();
-    let mut found = found;
-    found.retain(|found| seen.insert(found.text.clone()));
-    found
+fn once(found: impl Iterator<Item = Found>) -> Vec<Found> {
+    let mut seen = HashSet::new();
+    let first = found.filter(|found| seen.insert(found.text.clone()));
+    first.take(MOST).collect()
 }
 
 #[cfg(test)]
@@ -66,7 +91,8 @@ mod tests {
     #[test]
     fn addresses_numbers_and_codes() {
         let text = "문의 kim.s@garam.go.kr 또는 02-123-4567, 010-1234-5678, 1588-1234, +82 2 123 4567; \
-            kim.s@garam.go.kr 제2025-14호, 123-45-67890, seal A-1234, E-03, DCA23MA001, ISO9001, 2025-03-14";
+            kim.s@garam.go.kr 제2025-14호, 123-45-67890, seal A-1234, E-03, DCA23MA001, ISO9001, 2025-03-14, \
+            (02) 765-4321, 031 123 4567, 01098765432, 12345678901, A10:F41, Budget (B2:F77)";
         assert_eq!(texts(emails, text), ["kim.s@garam.go.kr"]);
         assert_eq!(
             texts(phones, text),
@@ -74,7 +100,10 @@ mod tests {
                 "02-123-4567",
                 "010-1234-5678",
                 "1588-1234",
-                "+82 2 123 4567"
+                "+82 2 123 4567",
+                "(02) 765-4321",
+                "031 123 4567",
+                "01098765432"
             ]
         );
         assert_eq!(

@@ -393,9 +393,18 @@ fn attachments_bookmarks_and_forms_of_a_pdf_are_known() {
         (&outline[1]["level"], &outline[5]["page"]),
         (&2.into(), &2.into())
     );
+    // Values stand with the labels printed beside their fields, drawn or not; states have none.
     let form = about("form.pdf");
     let text = form["pages"][0]["text"].as_str().unwrap();
-    assert!(text.contains("- owner: 갈마루 해운 대표 온누리"), "{text}");
+    assert!(
+        text.contains("\nName of vessel Patient Margaret\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n- Shore power wanted: Yes"), "{text}");
+    assert!(
+        text.contains("\n신청인 갈마루 해운 대표 온누리\n"),
+        "{text}"
+    );
 }
 
 #[test]

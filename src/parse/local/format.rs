@@ -16,8 +16,9 @@ pub enum Format {
     Pdf,
     Docx,
     Pptx,
-    /// Any that calamine opens: xlsx, xlsm, xlsb, xls, ods.
+    /// Any that calamine opens: xlsx, xlsm, xlsb, xls.
     Sheet,
+    Ods,
     Doc,
     Ppt,
     Rtf,
@@ -54,7 +55,7 @@ pub const EXTENSIONS: [(&str, Format); 44] = [
     ("xlsm", Format::Sheet),
     ("xlsb", Format::Sheet),
     ("xls", Format::Sheet),
-    ("ods", Format::Sheet),
+    ("ods", Format::Ods),
     ("doc", Format::Doc),
     ("ppt", Format::Ppt),
     ("pps", Format::Ppt),
@@ -139,8 +140,9 @@ pub fn name(format: Format, bytes: &[u8], extension: &str) -> String {
         Format::Docx => "docx",
         Format::Pptx => "pptx",
         Format::Sheet if !is_zip => "xls",
-        Format::Sheet if matches!(extension, "ods" | "xlsb") => extension,
+        Format::Sheet if extension == "xlsb" => extension,
         Format::Sheet => "xlsx",
+        Format::Ods => "ods",
         Format::Doc => "doc",
         Format::Ppt => "ppt",
         Format::Rtf => "rtf",
@@ -185,7 +187,7 @@ fn in_zip(bytes: &[u8], extension: &str) -> Format {
     match mimetype.as_str() {
         "application/epub+zip" => return Format::Epub,
         "application/hwp+zip" => return Format::Hwpx,
-        "application/vnd.oasis.opendocument.spreadsheet" => return Format::Sheet,
+        "application/vnd.oasis.opendocument.spreadsheet" => return Format::Ods,
         mime if mime.starts_with("application/vnd.oasis.opendocument") => {
             return Format::OpenDocument;
         }
@@ -210,7 +212,9 @@ fn in_zip(bytes: &[u8], extension: &str) -> Format {
         () if has("ppt/presentation") => Format::Pptx,
         () if has("xl/workbook") => Format::Sheet,
         () if has("meta-inf/container.xml") => Format::Epub,
-        () if has("content.xml") => Format::OpenDocument,
+        () if has("content.xml") => expected(extension)
+            .filter(|format| *format == Format::Ods)
+            .unwrap_or(Format::OpenDocument),
         () if has("[content_types].xml") => expected(extension)
             .filter(|format| matches!(format, Format::Docx | Format::Pptx | Format::Sheet))
             .unwrap_or(Format::Foreign("office file of another kind")),
@@ -224,6 +228,7 @@ fn is_zipped(format: Format) -> bool {
         Format::Docx
             | Format::Pptx
             | Format::Sheet
+            | Format::Ods
             | Format::OpenDocument
             | Format::Hwpx
             | Format::Epub

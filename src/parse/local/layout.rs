@@ -1,5 +1,6 @@
 //! Glyphs with positions to words, lines, paragraphs and tables.
 
+mod form;
 mod order;
 mod table;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use hayro_interpret::hayro_cmap::BfString;
 use hayro_interpret::kurbo::{Point, Vec2};
 
+use self::form::fill_in;
 use self::order::reading_order;
 use self::table::{Rule, tables};
 use super::flow::table_row;
@@ -109,9 +111,17 @@ pub type Segment = (Point, Point);
 
 /// The text of a page: a line of output for each paragraph, list item, heading or table row; a
 /// blank line where the page leaves space. Tables are found by the lines drawn around them, too.
-pub fn compose(pieces: Vec<Piece>, segments: &[Segment]) -> String {
-    let fragments = fragments(pieces);
+/// `fields`: the fields of a form, by two corners, and what is written into them.
+pub fn compose(pieces: Vec<Piece>, segments: &[Segment], fields: &[(Segment, &str)]) -> String {
+    let mut fragments = fragments(pieces);
     let angle = usual_angle(&fragments);
+    if !fields.is_empty() {
+        let fields: Vec<(Rule, &str)> = fields
+            .iter()
+            .map(|(area, value)| (rule(*area, angle), *value))
+            .collect();
+        fragments = fill_in(fragments, &fields, angle);
+    }
     let rules: Vec<Rule> = segments
         .iter()
         .map(|segment| rule(*segment, angle))
@@ -368,7 +378,7 @@ mod tests {
                 pieces.push(Piece::new(BfString::Char(c), origin, axes, Some(500.0)));
             }
         }
-        compose(pieces, &[])
+        compose(pieces, &[], &[])
     }
 
     #[test]

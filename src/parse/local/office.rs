@@ -4,6 +4,7 @@ pub mod doc;
 pub mod docx;
 mod drawing;
 pub mod odf;
+pub mod ods;
 pub mod ole;
 pub mod ppt;
 pub mod pptx;

@@ -2,6 +2,7 @@
 //! Unicode. Page numbers are physical, from 1.
 
 mod about;
+mod form;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use hayro_interpret::{
     InterpreterCache, InterpreterSettings, SoftMask, interpret_page,
 };
 
+use self::form::Field;
 use super::MAX_TEXT;
 use super::layout::{Piece, Segment, compose};
 use super::read::{limit_pages, too_much_text};
@@ -107,8 +109,10 @@ fn extract(pdf: &Pdf) -> Result<Vec<Page>, ParseError> {
                 let area = page.intersected_crop_box();
                 let mut collector = Collector::new(area.width() * area.height());
                 interpret_page(page, &mut context, &mut collector);
-                let mut read = collector.page(number);
-                for line in about::remarks(page, &read.text) {
+                let fields = form::fields(page);
+                let mut read = collector.page(number, &fields);
+                let unseen = form::unseen(&fields, &read.text);
+                for line in unseen.into_iter().chain(about::notes(page)) {
                     let gap = if read.text.is_empty() { "" } else { "\n\n" };
                     read.text = format!("{}{gap}{line}", read.text);
                     read.verdict = Verdict::Ok;
@@ -173,8 +177,12 @@ impl Collector {
         }
     }
 
-    fn page(self, number: u32) -> Page {
-        let text = compose(self.pieces, &self.segments);
+    fn page(self, number: u32, fields: &[Field]) -> Page {
+        let written = fields.iter().filter(|field| !field.is_state);
+        let written: Vec<(Segment, &str)> = written
+            .filter_map(|field| Some((field.area?, field.value.as_str())))
+            .collect();
+        let text = compose(self.pieces, &self.segments, &written);
         Page {
             number,
             verdict: judge(&text, self.looks),

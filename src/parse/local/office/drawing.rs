@@ -17,7 +17,8 @@ pub fn paragraphs(xml: &[u8]) -> Vec<String> {
         Node::Close(name) => match name {
             "t" => in_text = false,
             "strCache" | "strLit" => in_names = false,
-            "p" => found.push(String::new()),
+            // Paragraphs, and comments on cells.
+            "p" | "text" => found.push(String::new()),
             "v" => {
                 in_value = false;
                 found.push(String::new());
@@ -59,5 +60,13 @@ mod tests {
             <c:ser><c:tx><c:strCache><c:v>boats</c:v></c:strCache></c:tx>
             <c:val><c:numCache><c:v>20</c:v></c:numCache></c:val></c:ser></c:chart>";
         assert_eq!(paragraphs(xml), ["Fees 2025", "boats"]);
+    }
+
+    #[test]
+    fn comments_are_one_paragraph_each() {
+        let xml = b"<comments><authors><author>Kim</author></authors><commentList>
+            <comment ref='A1'><text><r><t>Ask </t></r><r><t>Kim</t></r></text></comment>
+            <comment ref='B2'><text><t>Paid</t></text></comment></commentList></comments>";
+        assert_eq!(paragraphs(xml), ["Ask Kim", "Paid"]);
     }
 }

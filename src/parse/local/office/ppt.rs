@@ -20,6 +20,13 @@ const OUTLINE_REF: u16 = 0x0F9E;
 const TEXT_HEADER: u16 = 0x0F9F;
 const TEXT_CHARS: u16 = 0x0FA0;
 const TEXT_BYTES: u16 = 0x0FA8;
+/// The drawing layer's groups, properties, places in a group and text boxes, [MS-ODRAW] 2.2.
+const GROUP: u16 = 0xF003;
+const PROPERTIES: u16 = 0xF122;
+const ANCHOR: u16 = 0xF00F;
+const TEXT_BOX: u16 = 0xF00D;
+/// The property whose first bit makes a group a table, [MS-ODRAW] 2.3.4.37.
+const TABLE: u16 = 0x039F;
 /// The token of a "Current User" stream whose presentation is encrypted.
 const ENCRYPTED: u32 = 0xF3D1_C4DF;
 /// Edits of one file since it was last saved whole; a loop of broken ones ends.
@@ -97,8 +104,12 @@ fn records(data: &[u8]) -> impl Iterator<Item = Record<'_>> {
     })
 }
 
-/// Kind (of [MS-PPT] 2.13.33) and words of a text.
-type Text = (u32, String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Text {
+    /// Its kind, of [MS-PPT] 2.13.33, and words.
+    Plain(u32, String),
+    Row(Vec<String>),
+}
 
 /// The text of each slide, in the order they are shown.
 fn slides(data: &[u8], edit: usize) -> Option<Vec<String>> {
@@ -131,8 +142,8 @@ fn slides(data: &[u8], edit: usize) -> Option<Vec<String>> {
         let rest = outline.iter().zip(&used).filter(|(_, used)| !**used);
         let mut all: Vec<Text> = rest.map(|(text, _)| text.clone()).collect();
         all.extend(texts);
-        for (kind, text) in &all {
-            say(*kind, text, &mut flow);
+        for text in &all {
+            say(text, &mut flow);
         }
         let noted = slide
             .and_then(|slide| records(slide.body).find(|r| r.kind == SLIDE_ATOM))
@@ -143,8 +154,12 @@ fn slides(data: &[u8], edit: usize) -> Option<Vec<String>> {
             let mut texts = Vec::new();
             collect(notes.body, &[], &mut [], &mut texts, 0);
             // A star stands for the number of the slide.
-            for (_, text) in texts.into_iter().filter(|(_, text)| text != "*") {
-                flow.paragraph(&text.replace('\r', "\n"));
+            for text in &texts {
+                match text {
+                    Text::Plain(_, star) if star == "*" => {}
+                    Text::Plain(_, text) => flow.paragraph(&text.replace('\r', "\n")),
+                    row => say(row, &mut flow),
+                }
             }
         }
         slides.push(flow.one_page());
@@ -193,7 +208,7 @@ fn entries(list: &[u8]) -> impl Iterator<Item = (u32, u32, Vec<Text>)> {
             TEXT_HEADER => kind = u32_at(record.body, 0).unwrap_or(4),
             _ => {
                 if let (Some(text), Some((_, _, texts))) = (words(&record), found.last_mut()) {
-                    texts.push((kind, text));
+                    texts.push(Text::Plain(kind, text));
                 }
             }
         }
@@ -214,13 +229,56 @@ fn collect(data: &[u8], outline: &[Text], used: &mut [bool], texts: &mut Vec<Tex
                     texts.push(text.clone());
                 }
             }
-            // The drawing layer's text boxes are containers without the mark of one.
-            0xF00D => collect(record.body, outline, used, texts, depth + 1),
+            GROUP if is_table(record.body) && depth < DEEPEST => {
+                rows(record.body, outline, used, texts, depth);
+            }
+            // They are containers without the mark of one.
+            TEXT_BOX => collect(record.body, outline, used, texts, depth + 1),
             _ if record.is_container && depth < DEEPEST => {
                 collect(record.body, outline, used, texts, depth + 1);
             }
-            _ => texts.extend(words(&record).map(|text| (kind, text))),
+            _ => texts.extend(words(&record).map(|text| Text::Plain(kind, text))),
         }
+    }
+}
+
+/// Whether a group's own shape, the first one in it, says that it is a table.
+fn is_table(group: &[u8]) -> bool {
+    let Some(shape) = records(group).next() else {
+        return false;
+    };
+    let properties = records(shape.body).filter(|record| record.kind == PROPERTIES);
+    let mut each = properties.flat_map(|record| {
+        let count = usize::from(record.instance);
+        record.body.as_chunks::<6>().0.iter().take(count)
+    });
+    each.any(|[id, kind, value, ..]| u16::from_le_bytes([*id, *kind]) == TABLE && value & 1 == 1)
+}
+
+/// The rows of a table, whose cells are shapes that stand beside and below each other.
+fn rows(group: &[u8], outline: &[Text], used: &mut [bool], texts: &mut Vec<Text>, depth: usize) {
+    let mut cells: Vec<((u32, u32), String)> = Vec::new();
+    for shape in records(group) {
+        let anchor = records(shape.body).find(|record| record.kind == ANCHOR);
+        let place = anchor.and_then(|at| Some((u32_at(at.body, 4)?, u32_at(at.body, 0)?)));
+        let mut said = Vec::new();
+        collect(shape.body, outline, used, &mut said, depth + 1);
+        let words = said.iter().flat_map(|text| match text {
+            Text::Plain(_, text) => std::slice::from_ref(text),
+            Text::Row(cells) => cells.as_slice(),
+        });
+        let words = words.map(|text| text.replace(['\r', '\u{B}'], " "));
+        let words = words.collect::<Vec<_>>().join(" ");
+        // Lines between the cells are shapes, too.
+        if let (Some(place), false) = (place, said.is_empty()) {
+            cells.push((place, words));
+        }
+    }
+    cells.sort_by_key(|(place, _)| *place);
+    for row in cells.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+        texts.push(Text::Row(
+            row.iter().map(|(_, cell)| cell.clone()).collect(),
+        ));
     }
 }
 
@@ -236,7 +294,11 @@ fn words(record: &Record<'_>) -> Option<String> {
     }
 }
 
-fn say(kind: u32, text: &str, flow: &mut Flow) {
+fn say(text: &Text, flow: &mut Flow) {
+    let (kind, text) = match text {
+        Text::Plain(kind, text) => (kind, text),
+        Text::Row(cells) => return flow.row(cells),
+    };
     let text = text.replace('\u{B}', " ");
     for paragraph in text.split('\r') {
         match kind {
@@ -252,8 +314,8 @@ fn everything(data: &[u8]) -> String {
     let mut texts = Vec::new();
     collect(data, &[], &mut [], &mut texts, 0);
     let mut flow = Flow::default();
-    for (kind, text) in &texts {
-        say(*kind, text, &mut flow);
+    for text in &texts {
+        say(text, &mut flow);
     }
     flow.one_page()
 }

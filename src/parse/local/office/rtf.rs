@@ -1,5 +1,7 @@
 //! Rich text (rtf), which many files called .doc are. Pages by its page breaks, rows by its cell marks.
 
+use std::collections::HashMap;
+
 use encoding_rs::{EUC_KR, Encoding, GBK, SHIFT_JIS, WINDOWS_1252};
 
 use super::super::flow::Flow;
@@ -9,10 +11,9 @@ use crate::parse::ParseError;
 /// Groups in groups; what is deeper is no document.
 const DEEPEST: usize = 500;
 /// Destinations whose text is not the document's.
-const ASIDE: [&str; 17] = [
+const ASIDE: [&str; 15] = [
     "fonttbl",
     "colortbl",
-    "stylesheet",
     "pict",
     "object",
     "themedata",
@@ -26,7 +27,6 @@ const ASIDE: [&str; 17] = [
     "fldinst",
     "deleted",
     "info",
-    "listtext",
 ];
 
 /// # Errors
@@ -40,9 +40,13 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         text: String::new(),
         bytes: Vec::new(),
         cells: Vec::new(),
+        mark: String::new(),
+        style: (0, String::new()),
+        levels: HashMap::new(),
         title: String::new(),
         author: String::new(),
         skip: 0,
+        high: 0,
         ended: false,
         goes_on: false,
     };
@@ -58,11 +62,24 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     })
 }
 
+/// The level of a style by its name.
+fn heading(style: &str) -> Option<usize> {
+    let name = style.trim_end_matches(';').trim().to_lowercase();
+    let level = name
+        .strip_prefix("heading ")
+        .or(name.strip_prefix("제목 "))?;
+    level.parse().ok().filter(|level| (1..=9).contains(level))
+}
+
 /// Where the text of a group goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum To {
     Page,
     Note,
+    /// The number or bullet before a list item.
+    Mark,
+    /// The name of a style.
+    Style,
     Title,
     Author,
     Nowhere,
@@ -75,6 +92,8 @@ struct Group {
     stand_ins: usize,
     in_table: bool,
     hidden: bool,
+    /// 1 to 9 in a heading, 0 in other text.
+    level: usize,
 }
 
 impl Default for Group {
@@ -84,6 +103,7 @@ impl Default for Group {
             stand_ins: 1,
             in_table: false,
             hidden: false,
+            level: 0,
         }
     }
 }
@@ -98,10 +118,17 @@ struct Reader<'a> {
     /// Bytes of the document's encoding that wait to be decoded together.
     bytes: Vec<u8>,
     cells: Vec<String>,
+    mark: String,
+    /// Number and name of the style that is being defined.
+    style: (i32, String),
+    /// Those styles that are headings.
+    levels: HashMap<i32, usize>,
     title: String,
     author: String,
     /// Stand-ins still to be left out.
     skip: usize,
+    /// The first half of a pair of surrogates.
+    high: u16,
     /// A section has ended, and the next one begins on the same page.
     ended: bool,
     goes_on: bool,
@@ -153,6 +180,11 @@ impl Reader<'_> {
             self.flow.note(note);
             self.text = before.to_owned();
         }
+        if inner.to == To::Style {
+            let (number, name) = std::mem::take(&mut self.style);
+            self.levels
+                .extend(heading(&name).map(|level| (number, level)));
+        }
         if self.groups.is_empty() {
             self.groups.push(Group::default());
         }
@@ -178,6 +210,8 @@ impl Reader<'_> {
         match group.to {
             _ if group.hidden => {}
             To::Page | To::Note => self.text.push_str(text),
+            To::Mark => self.mark.push_str(text),
+            To::Style => self.style.1.push_str(text),
             To::Title => self.title.push_str(text),
             To::Author => self.author.push_str(text),
             To::Nowhere => {}
@@ -283,9 +317,26 @@ impl Reader<'_> {
             "rdblquote" => self.say("”"),
             "bullet" => self.say("•"),
             "intbl" => self.set(|group| group.in_table = true),
-            "pard" => self.set(|group| group.in_table = false),
+            "pard" => self.set(|group| (group.in_table, group.level) = (false, 0)),
+            "stylesheet" => self.set(|group| group.to = To::Style),
+            "s" if self.group().to == To::Style => {
+                self.style = (number.unwrap_or(0), String::new());
+            }
+            "s" => {
+                let level = self.levels.get(&number.unwrap_or(0)).copied();
+                self.set(|group| group.level = level.unwrap_or(0));
+            }
+            "outlinelevel" => {
+                let level = number.filter(|level| (0..9).contains(level));
+                self.set(|group| group.level = level.map_or(0, |level| level as usize + 1));
+            }
+            "listtext" | "pntext" => {
+                self.mark.clear();
+                self.set(|group| group.to = To::Mark);
+            }
             "v" | "deleted" => self.set(|group| group.hidden = number != Some(0)),
             "cell" | "nestcell" => {
+                self.mark.clear();
                 let cell = std::mem::take(&mut self.text);
                 self.cells.push(cell);
             }
@@ -332,21 +383,9 @@ impl Reader<'_> {
         let unit = number as u16;
         match char::from_u32(u32::from(unit)) {
             Some(c) => self.say(c.encode_utf8(&mut [0; 4])),
+            None if (0xD800..0xDC00).contains(&unit) => self.high = unit,
             None => {
-                let mut ahead = self.rest;
-                while let [b' ' | b'?' | b'\r' | b'\n', rest @ ..] = ahead {
-                    ahead = rest;
-                }
-                let digits = ahead.strip_prefix(b"\\u").map(|digits| {
-                    let end = digits
-                        .iter()
-                        .position(|byte| !byte.is_ascii_digit() && *byte != b'-');
-                    String::from_utf8_lossy(&digits[..end.unwrap_or(digits.len())]).into_owned()
-                });
-                let low = digits
-                    .and_then(|digits| digits.parse::<i32>().ok())
-                    .map(|low| low as u16);
-                if let Some(Ok(text)) = low.map(|low| String::from_utf16(&[unit, low])) {
+                if let Ok(text) = String::from_utf16(&[self.high, unit]) {
                     self.say(&text);
                 }
             }
@@ -359,11 +398,21 @@ impl Reader<'_> {
         if std::mem::take(&mut self.ended) && !self.goes_on {
             self.flow.page_break();
         }
+        let mark = std::mem::take(&mut self.mark);
         match self.group() {
             group if group.to == To::Note || group.in_table => self.text.push(' '),
             group if group.to == To::Page => {
                 let text = std::mem::take(&mut self.text);
-                self.flow.paragraph(&text);
+                let mark = mark.trim();
+                match group.level {
+                    0 if mark.is_empty() => self.flow.paragraph(&text),
+                    // Bullets are letters of fonts of their own.
+                    0 if !mark.contains(|c: char| c.is_ascii_alphanumeric()) => {
+                        self.flow.item("-", &text);
+                    }
+                    0 => self.flow.item(mark, &text),
+                    level => self.flow.heading(level, &text),
+                }
             }
             _ => {}
         }
@@ -389,5 +438,17 @@ mod tests {
             ]
         );
         assert_eq!(parsed.title.as_deref(), Some("Fees"));
+    }
+
+    #[test]
+    fn headings_lists_and_pairs_are_read() {
+        let rtf = br"{\rtf1\ansi{\stylesheet{\s1\b Heading 1;}{\*\cs2 Heading 2;}{\s3 Plain;}}
+            \pard\s1{\listtext\pard\plain\tab}Fees\par\pard\outlinelevel1 Nets\par
+            \pard\s3{\listtext\pard\plain \u8226\'95\tab}boats\par
+            \pard{\pntext 2.\tab}nets \u-10179\'3f\u-8704\'3f.\par}";
+        assert_eq!(
+            parse(rtf).unwrap().pages[0].text,
+            "# Fees\n\n## Nets\n\n- boats\n2. nets \u{1F600}."
+        );
     }
 }

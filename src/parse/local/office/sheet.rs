@@ -1,6 +1,7 @@
-//! Spreadsheets (xlsx, xlsm, xlsb, xls, ods). A page is a range of rows of one sheet: its name and the
+//! Spreadsheets (xlsx, xlsm, xlsb, xls). A page is a range of rows of one sheet: its name and the
 //! range first, then the head row, then the rows. What text boxes and charts say is on one more at the end.
 
+mod formats;
 mod numbers;
 
 use std::io::Cursor;
@@ -10,6 +11,7 @@ use calamine::{
     Data, Range, Reader as _, SheetVisible, Sheets, StyleRange, open_workbook_auto_from_rs,
 };
 
+use self::formats::Formats;
 use self::numbers::{float, formatted};
 use super::super::MAX_TEXT;
 use super::super::archive::{Archive, password};
@@ -33,6 +35,10 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         Err(_) => return Err(damaged("its reader gave up")),
     };
     let sheets = book.sheets_metadata().to_vec();
+    let of_xls = match book {
+        Sheets::Xls(_) => Formats::of(bytes),
+        _ => Formats::default(),
+    };
     let (mut pages, mut notes, mut size) = (Vec::new(), Vec::new(), 0);
     for (at, sheet) in sheets.iter().enumerate() {
         // What is wrong with one sheet is not the others' fault, even where it makes the reader panic.
@@ -58,8 +64,14 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         }
         notes.extend(unanswered(&mut book, &sheet.name, &range));
         let styles = styles(&mut book, &sheet.name);
-        let formats = |row, column| format(styles.as_ref()?, row, column);
-        for text in texts(&sheet.name, &range, &formats) {
+        let formats = |row, column| match &styles {
+            Some(styles) => format(styles, row, column),
+            None => of_xls.get(&sheet.name, (row, column)),
+        };
+        let rows = rows(&range, &formats);
+        let left = range.start().map_or(0, |(_, left)| left);
+        let right = range.end().map_or(0, |(_, right)| right);
+        for text in texts(&sheet.name, (left, right), &rows) {
             size += text.len();
             pages.push(page(pages.len() as u32 + 1, text));
             if size > MAX_TEXT {
@@ -72,14 +84,14 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     }
     let (mut details, title) = match Archive::open(bytes) {
         Ok(mut archive) => {
-            let boxes = drawing::words(&mut archive, &["xl/drawings/drawing", "xl/charts/chart"]);
+            let boxes = drawing::words(
+                &mut archive,
+                &["xl/drawings/drawing", "xl/charts/chart", "xl/comments"],
+            );
             if !boxes.is_empty() {
                 pages.push(page(pages.len() as u32 + 1, boxes.join("\n\n")));
             }
-            match archive.optional("meta.xml") {
-                meta if meta.is_empty() => properties::ooxml(&mut archive),
-                meta => properties::named(&meta),
-            }
+            properties::ooxml(&mut archive)
         }
         Err(_) => super::ole::summary(bytes),
     };
@@ -99,7 +111,7 @@ fn refusal(error: &calamine::Error) -> ParseError {
     damaged(&said)
 }
 
-fn damaged(why: &str) -> ParseError {
+pub fn damaged(why: &str) -> ParseError {
     ParseError::unreadable_here(
         format!("the workbook is damaged ({why})"),
         "saving it anew in its own program often helps",
@@ -117,7 +129,11 @@ fn unanswered(book: &mut Sheets<Cursor<&[u8]>>, name: &str, range: &Range<Data>)
                 .get_value(at)
                 .is_none_or(|value| *value == Data::Empty)
     };
-    let lacking = formulas.used_cells().filter(lacks).count() as u64;
+    without_result(name, formulas.used_cells().filter(lacks).count() as u64)
+}
+
+/// That a sheet has so many formulas without a result, unless it has none.
+pub fn without_result(name: &str, lacking: u64) -> Option<String> {
     let formulas = crate::text::count(lacking, "formula");
     (lacking > 0).then(|| {
         format!("the sheet {name} has {formulas} without a result; opening and saving the file adds them")
@@ -138,15 +154,10 @@ fn format(styles: &StyleRange, row: u32, column: u32) -> Option<&str> {
     Some(format.format_code.as_str())
 }
 
-/// The pages of one sheet.
-fn texts<'a>(
-    name: &str,
-    range: &Range<Data>,
-    formats: &dyn Fn(u32, u32) -> Option<&'a str>,
-) -> Vec<String> {
+/// The rows of a sheet in which something is said.
+fn rows<'a>(range: &Range<Data>, formats: &dyn Fn(u32, u32) -> Option<&'a str>) -> Vec<Row> {
     let Some((top, left)) = range.start() else {
-        // Without a cell there is its name alone, which makes page numbers those of the sheets.
-        return vec![format!("# {name}")];
+        return Vec::new();
     };
     let mut rows: Vec<Row> = Vec::new();
     for (row, cells) in (top..).zip(range.rows()) {
@@ -158,9 +169,17 @@ fn texts<'a>(
             rows.push((row, shown));
         }
     }
-    let right = column_name(left + range.width().saturating_sub(1) as u32);
-    let left = column_name(left);
-    grid::pages(&rows, &|first, last| {
+    rows
+}
+
+/// The pages of one sheet, of which the columns from `left` to `right` are used.
+pub fn texts(name: &str, (left, right): (u32, u32), rows: &[Row]) -> Vec<String> {
+    if rows.is_empty() {
+        // Without a cell there is its name alone, which makes page numbers those of the sheets.
+        return vec![format!("# {name}")];
+    }
+    let (left, right) = (column_name(left), column_name(right));
+    grid::pages(rows, &|first, last| {
         Some(format!("{name} ({left}{}:{right}{})", first + 1, last + 1))
     })
 }
@@ -170,7 +189,10 @@ fn show<'a>(cell: &Data, format: &dyn Fn() -> Option<&'a str>) -> String {
     match cell {
         Data::Empty => String::new(),
         Data::String(text) => text.clone(),
-        Data::Int(number) => number.to_string(),
+        Data::Int(number) => match format() {
+            Some(format) => formatted(*number as f64, format),
+            None => number.to_string(),
+        },
         Data::Float(number) => formatted(*number, format().unwrap_or_default()),
         Data::Bool(true) => "TRUE".to_owned(),
         Data::Bool(false) => "FALSE".to_owned(),
@@ -201,7 +223,7 @@ fn show<'a>(cell: &Data, format: &dyn Fn() -> Option<&'a str>) -> String {
 }
 
 /// `PT14H05M00S` as `14:05:00`.
-fn clock(duration: &str) -> Option<String> {
+pub fn clock(duration: &str) -> Option<String> {
     let (hours, rest) = duration.strip_prefix("PT")?.split_once('H')?;
     let (minutes, rest) = rest.split_once('M')?;
     let seconds = rest.strip_suffix('S')?.split('.').next()?;
@@ -209,7 +231,7 @@ fn clock(duration: &str) -> Option<String> {
 }
 
 /// `A` for 0, `AA` for 26.
-fn column_name(mut column: u32) -> String {
+pub fn column_name(mut column: u32) -> String {
     let mut name = Vec::new();
     loop {
         name.push(b'A' + (column % 26) as u8);

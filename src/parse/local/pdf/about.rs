@@ -1,5 +1,4 @@
-//! What a PDF says beside its pages' text: metadata, bookmarks, files inside it, values of its form, notes
-//! readers have put on it.
+//! What a PDF says beside its pages' text: metadata, bookmarks, files inside it, notes readers have put on it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,8 +11,8 @@ use hayro_interpret::hayro_syntax::page::Page;
 use crate::document::{Details, OutlineItem};
 
 /// Bookmarks, files and fields of one PDF: broken ones refer to each other without end.
-const MOST: usize = 5_000;
-const DEEPEST: usize = 32;
+pub const MOST: usize = 5_000;
+pub const DEEPEST: usize = 32;
 
 /// Metadata, bookmarks and attachments.
 pub fn details(pdf: &Pdf) -> Details {
@@ -198,18 +197,15 @@ fn attachments(pdf: &Pdf) -> Vec<String> {
     names
 }
 
-/// What is written into the form on a page and what was noted on it, as far as `text`, which the page
-/// shows, does not say it.
-pub fn remarks(page: &Page<'_>, text: &str) -> Vec<String> {
+/// What readers noted on a page.
+pub fn notes(page: &Page<'_>) -> Vec<String> {
     let Some(annotations) = page.raw().get::<Array<'_>>("Annots") else {
         return Vec::new();
     };
     let mut lines = Vec::new();
     for annotation in annotations.iter::<Dict<'_>>().take(MOST) {
         let kind = annotation.get::<Name<'_>>("Subtype");
-        let kind = kind.as_deref().unwrap_or_default();
-        let line = match kind {
-            b"Widget" => field(&annotation, text),
+        let line = match kind.as_deref().unwrap_or_default() {
             b"Text" | b"Highlight" | b"Underline" | b"StrikeOut" | b"Squiggly" => annotation
                 .get::<Text<'_>>("Contents")
                 .and_then(|said| pdf_string(said.as_bytes()))
@@ -219,38 +215,6 @@ pub fn remarks(page: &Page<'_>, text: &str) -> Vec<String> {
         lines.extend(line.filter(|line| !lines.contains(line)));
     }
     lines
-}
-
-/// `- name: value` for a filled-in field whose value is not seen.
-fn field(widget: &Dict<'_>, text: &str) -> Option<String> {
-    let mut names: Vec<String> = Vec::new();
-    let mut value = None;
-    let mut node = Some(widget.clone());
-    for _ in 0..DEEPEST {
-        let Some(field) = node else { break };
-        let name = field
-            .get::<Text<'_>>("T")
-            .and_then(|name| pdf_string(name.as_bytes()));
-        names.extend(name);
-        value = value.or(field.get::<Object<'_>>("V"));
-        node = field.get("Parent");
-    }
-    names.reverse();
-    let shown = match value? {
-        Object::String(said) => pdf_string(said.as_bytes())?,
-        // A box that is not ticked says nothing.
-        Object::Name(state) if &*state == b"Off" => return None,
-        Object::Name(state) => pdf_string(&state)?,
-        Object::Array(several) => {
-            let all = several
-                .iter::<Text<'_>>()
-                .filter_map(|said| pdf_string(said.as_bytes()));
-            all.collect::<Vec<_>>().join(", ")
-        }
-        _ => return None,
-    };
-    let is_seen = shown.chars().count() > 3 && text.contains(&shown);
-    (!is_seen && !shown.is_empty()).then(|| format!("- {}: {shown}", names.join(".")))
 }
 
 #[cfg(test)]
