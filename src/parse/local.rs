@@ -10,6 +10,7 @@ mod format;
 mod grid;
 mod hangul;
 mod layout;
+mod numbering;
 mod ocr;
 mod office;
 mod pdf;

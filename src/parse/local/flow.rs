@@ -119,6 +119,21 @@ impl Flow {
         }
     }
 
+    /// A paragraph, an item if there is a mark before it, or a heading if it has a level.
+    pub fn numbered(&mut self, level: Option<usize>, mark: Option<&str>, text: &str) {
+        // Some writers type the number that their program writes, too.
+        let mark = mark.filter(|mark| *mark == "-" || !text.trim_start().starts_with(mark));
+        match (level, mark) {
+            (Some(level), None | Some("-")) => self.heading(level, text),
+            (Some(level), Some(mark)) if !text.trim().is_empty() => {
+                self.heading(level, &format!("{mark} {text}"));
+            }
+            (Some(_), _) => {}
+            (None, Some(mark)) => self.item(mark, text),
+            (None, None) => self.paragraph(text),
+        }
+    }
+
     /// A footnote, for the foot of this page.
     pub fn note(&mut self, text: &str) {
         let text = one_line(text);

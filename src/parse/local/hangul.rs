@@ -1,5 +1,6 @@
 //! Documents of Hangul, the Korean word processor: hwp (version 5) and hwpx.
 
+mod heads;
 pub mod hwp;
 pub mod hwpx;
 mod record;

@@ -2,10 +2,13 @@
 
 use super::super::archive::password;
 use super::super::flow::Flow;
+use super::super::numbering::Level;
 use super::super::office::ole::Ole;
 use super::super::office::properties;
+use super::heads::{self, Head, Heads};
 use super::record::{
-    CONTROL, EQUATION, LINES, LIST, PARA, PARA_SHAPE, Record, STYLE, TEXT, tree, unpacked,
+    CONTROL, EQUATION, LINES, LIST, NUMBERING, PARA, PARA_SHAPE, Record, STYLE, TEXT, tree,
+    unpacked,
 };
 use super::{Line, Lines, heading_level, sealed};
 use crate::document::Parsed;
@@ -87,13 +90,40 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
 struct Styles {
     /// Heading levels by style.
     levels: Vec<Option<usize>>,
-    /// Whether a paragraph of this shape has a bullet.
-    bullets: Vec<bool>,
+    heads: Heads,
+}
+
+/// Levels of a numbering in every version of the format.
+const LEVELS: usize = 7;
+
+/// The levels of a numbering (Hancom's specification, 4.2.8): for each how its numbers are written and what
+/// stands around them, then where they start.
+fn levels(record: &Record) -> Option<Vec<Level>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for _ in 0..LEVELS {
+        let digits = heads::digits(record.u32_at(at)? >> 5 & 0xF);
+        let (format, end) = record.string_at(at + 12)?;
+        found.push((digits, format));
+        at = end;
+    }
+    // One number for all levels, and in newer files one for each.
+    let first = record.u16_at(at).unwrap_or(1);
+    let levels = found
+        .into_iter()
+        .enumerate()
+        .map(|(index, (digits, format))| {
+            let own = record.u32_at(at + 2 + 4 * index);
+            let start = own.map_or(usize::from(first), |own| own as usize);
+            heads::level(index, digits, &format, start)
+        });
+    Some(levels.collect())
 }
 
 impl Styles {
     fn read(info: &[Record]) -> Self {
         let mut styles = Self::default();
+        let (mut shapes, mut numberings) = (0, 0);
         // All are below the one root, or beside it where a program wrote so.
         let all = info
             .iter()
@@ -109,13 +139,45 @@ impl Styles {
                         .push(level.into_iter().find_map(|(name, _)| heading_level(&name)));
                 }
                 PARA_SHAPE => {
-                    let kind = record.u32_at(0).unwrap_or(0) >> 23 & 3;
-                    styles.bullets.push(kind == 3);
+                    let attributes = record.u32_at(0).unwrap_or(0);
+                    let level = (attributes >> 25 & 7) as usize;
+                    let numbering = usize::from(record.u16_at(30).unwrap_or(0));
+                    let head = match attributes >> 23 & 3 {
+                        1 => Some(Head::Outline(level)),
+                        2 => Some(Head::Number(numbering, level)),
+                        3 => Some(Head::Bullet),
+                        _ => None,
+                    };
+                    styles.heads.shapes.extend(head.map(|head| (shapes, head)));
+                    shapes += 1;
+                }
+                // Their ids count from 1.
+                NUMBERING => {
+                    numberings += 1;
+                    let levels = levels(record).map(|levels| (numberings, levels));
+                    styles.heads.numberings.extend(levels);
                 }
                 _ => {}
             }
         }
         styles
+    }
+}
+
+/// What a paragraph has said and not yet handed on.
+struct Said {
+    /// UTF-16.
+    units: Vec<u16>,
+    /// The paragraph's shape, until what stands before it is said.
+    shape: Option<usize>,
+}
+
+impl Said {
+    fn new(para: &Record) -> Self {
+        Self {
+            units: Vec::new(),
+            shape: para.u16_at(8).map(usize::from),
+        }
     }
 }
 
@@ -150,7 +212,7 @@ impl Body {
                     .collect()
             })
             .unwrap_or_default();
-        let mut said: Vec<u16> = Vec::new();
+        let mut said = Said::new(para);
         let mut at = 0;
         while at < units.len() {
             if breaks.next_if(|start| at >= *start).is_some() {
@@ -164,17 +226,17 @@ impl Body {
                 _ => 1,
             };
             match unit {
-                9 => said.push(u16::from(b'\t')),
-                10 => said.push(u16::from(b'\n')),
-                24 => said.push(u16::from(b'-')),
-                30 | 31 => said.push(u16::from(b' ')),
+                9 => said.units.push(u16::from(b'\t')),
+                10 => said.units.push(u16::from(b'\n')),
+                24 => said.units.push(u16::from(b'-')),
+                30 | 31 => said.units.push(u16::from(b' ')),
                 1..=3 | 11..=18 | 21..=23 => {
                     if let Some(control) = controls.next() {
                         self.control(control, para, &mut said, depth);
                     }
                 }
                 0..=31 => {}
-                _ => said.push(unit),
+                _ => said.units.push(unit),
             }
         }
         for _ in breaks {
@@ -212,21 +274,20 @@ impl Body {
     }
 
     /// Ends what was said so far as a paragraph of `para`'s style.
-    fn end(&mut self, para: &Record, said: &mut Vec<u16>) {
-        let text = String::from_utf16_lossy(said);
-        said.clear();
+    fn end(&mut self, para: &Record, said: &mut Said) {
+        let text = String::from_utf16_lossy(&said.units);
+        said.units.clear();
         let style = para.data.get(10).map_or(0, |id| usize::from(*id));
-        let shape = para.u16_at(8).map_or(0, usize::from);
-        if let Some(Some(level)) = self.styles.levels.get(style) {
-            return self.flow.heading(*level, &text);
+        if text.trim().is_empty() {
+            return;
         }
-        match self.styles.bullets.get(shape) {
-            Some(true) => self.flow.item("-", &text),
-            _ => self.flow.paragraph(&text),
-        }
+        let level = self.styles.levels.get(style).copied().flatten();
+        let shape = said.shape.take();
+        let mark = shape.and_then(|shape| self.styles.heads.mark(shape));
+        self.flow.numbered(level, mark.as_deref(), &text);
     }
 
-    fn control(&mut self, control: &Record, para: &Record, said: &mut Vec<u16>, depth: usize) {
+    fn control(&mut self, control: &Record, para: &Record, said: &mut Said, depth: usize) {
         // The four letters stand in the order of a little-endian number.
         let mut kind: [u8; 4] = control.u32_at(0).unwrap_or(0).to_le_bytes();
         kind.reverse();
@@ -259,7 +320,7 @@ impl Body {
                 let script = control
                     .child(EQUATION)
                     .and_then(|record| record.string_at(4));
-                said.extend(
+                said.units.extend(
                     script
                         .map(|(script, _)| script)
                         .unwrap_or_default()
@@ -273,7 +334,10 @@ impl Body {
                     .is_some_and(|kind| (3..=5).contains(&(kind & 0xF))) =>
             {
                 let number = control.u16_at(8).unwrap_or(0);
-                said.extend(number.to_string().encode_utf16());
+                said.units.extend(number.to_string().encode_utf16());
+            }
+            b"secd" => {
+                self.styles.heads.outline = control.u16_at(18).map_or(0, usize::from);
             }
             b"cold" if depth == 0 => {
                 let columns = control.u16_at(4).unwrap_or(0) >> 2 & 0xFF;

@@ -6,6 +6,7 @@ use super::super::archive::{Archive, password};
 use super::super::flow::Flow;
 use super::super::office::properties;
 use super::super::xml::{Node, Tag, walk};
+use super::heads::{self, Head, Heads};
 use super::{Line, Lines, heading_level};
 use crate::document::Parsed;
 use crate::parse::ParseError;
@@ -31,7 +32,8 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
             "saving it anew in its own program often helps",
         ));
     }
-    let levels = levels(&archive.optional("Contents/header.xml"));
+    let header = archive.optional("Contents/header.xml");
+    let (levels, heads) = (levels(&header), heads(&header));
     let mut sections = Vec::new();
     for name in &names {
         sections.push(archive.needed(name)?);
@@ -41,6 +43,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     let mut body = Body {
         flow: Flow::exact(is_laid_out),
         levels,
+        heads,
         ..Body::default()
     };
     let mut ended = Ok(());
@@ -85,6 +88,51 @@ fn levels(xml: &[u8]) -> HashMap<String, usize> {
     levels
 }
 
+/// What stands before paragraphs, by their shapes.
+fn heads(xml: &[u8]) -> Heads {
+    let mut heads = Heads::default();
+    let (mut shape, mut numbering) = (0, 0);
+    // How the open level counts: its index, the name of its digits, and its first number.
+    let mut open: Option<(usize, String, usize)> = None;
+    let mut format = String::new();
+    let number = |tag: &Tag<'_>, name: &str| tag.number(name).unwrap_or(0).max(0) as usize;
+    let _ = walk(xml, &mut |node| match node {
+        Node::Open(tag) => match tag.name {
+            "numbering" => numbering = number(&tag, "id"),
+            "paraHead" => {
+                let start = tag.number("start").unwrap_or(1).max(0) as usize;
+                let level = number(&tag, "level").saturating_sub(1);
+                open = Some((level, tag.get("numFormat").unwrap_or_default(), start));
+                format.clear();
+            }
+            "paraPr" => shape = number(&tag, "id"),
+            "heading" => {
+                let level = number(&tag, "level");
+                let head = match tag.get("type").unwrap_or_default().as_str() {
+                    "OUTLINE" => Some(Head::Outline(level)),
+                    "NUMBER" => Some(Head::Number(number(&tag, "idRef"), level)),
+                    "BULLET" => Some(Head::Bullet),
+                    _ => None,
+                };
+                heads.shapes.extend(head.map(|head| (shape, head)));
+            }
+            _ => {}
+        },
+        Node::Text(text) if open.is_some() => format.push_str(text),
+        Node::Close("paraHead") => {
+            let levels = heads.numberings.entry(numbering).or_default();
+            // Bullets have one, too, of no numbering.
+            if let Some((level, digits, start)) = open.take().filter(|(at, ..)| *at == levels.len())
+            {
+                let digits = heads::named_digits(&digits);
+                levels.push(heads::level(level, digits, &format, start));
+            }
+        }
+        Node::Text(_) | Node::Close(_) => {}
+    });
+    heads
+}
+
 /// The lines of each paragraph of the body. They stand behind its text, and are needed before.
 fn lines(xml: &[u8]) -> Vec<Vec<Line>> {
     let mut found: Vec<Vec<Line>> = Vec::new();
@@ -112,6 +160,8 @@ fn lines(xml: &[u8]) -> Vec<Vec<Line>> {
 struct Paragraph {
     text: String,
     level: Option<usize>,
+    /// Its number among the shapes, until it is said what stands before it.
+    shape: Option<usize>,
     /// UTF-16 units so far.
     at: usize,
     /// Where new pages begin, the last first.
@@ -130,6 +180,7 @@ struct Aside {
 struct Body {
     flow: Flow,
     levels: HashMap<String, usize>,
+    heads: Heads,
     lines: std::vec::IntoIter<Vec<Line>>,
     places: Lines,
     open: Vec<Paragraph>,
@@ -214,6 +265,11 @@ impl Body {
             // Deleted, and kept to be looked through.
             "deleteBegin" => self.deleted = true,
             "deleteEnd" => self.deleted = false,
+            "secPr" => {
+                let outline = tag.number("outlineShapeIDRef").unwrap_or(0);
+                self.heads.outline = outline.max(0) as usize;
+                self.control("");
+            }
             // They take the place of a control in the line.
             "pic" | "rect" | "ellipse" | "equation" | "ole" => self.control(""),
             "cellSpan" => {
@@ -222,7 +278,7 @@ impl Body {
                 }
             }
             "drawText" => self.end(false),
-            "ctrl" | "secPr" => self.control(""),
+            "ctrl" => self.control(""),
             _ => {}
         }
     }
@@ -241,6 +297,9 @@ impl Body {
         let style = tag.get("styleIDRef").unwrap_or_default();
         self.open.push(Paragraph {
             level: self.levels.get(&style).copied(),
+            shape: tag
+                .number("paraPrIDRef")
+                .and_then(|id| usize::try_from(id).ok()),
             breaks,
             ..Paragraph::default()
         });
@@ -312,6 +371,10 @@ impl Body {
         };
         let text = std::mem::take(&mut paragraph.text);
         let level = paragraph.level;
+        let shape = match text.trim().is_empty() {
+            true => None,
+            false => paragraph.shape.take(),
+        };
         if closing {
             for _ in paragraph.breaks.drain(..) {
                 self.flow.page_break();
@@ -322,8 +385,11 @@ impl Body {
                 aside.text.push_str(&text);
                 aside.text.push(' ');
             }
-            (_, Some(level)) => self.flow.heading(level, &text),
-            (_, None) => self.flow.paragraph(&text),
+            _ if text.trim().is_empty() => {}
+            _ => {
+                let mark = shape.and_then(|shape| self.heads.mark(shape));
+                self.flow.numbered(level, mark.as_deref(), &text);
+            }
         }
     }
 

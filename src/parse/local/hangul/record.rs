@@ -10,6 +10,7 @@ const MOST: u64 = 256 << 20;
 const DEEPEST: usize = 200;
 
 // Tags, 4.2 and 4.3: HWPTAG_BEGIN is 16.
+pub const NUMBERING: u16 = 23;
 pub const PARA_SHAPE: u16 = 25;
 pub const STYLE: u16 = 26;
 pub const DISTRIBUTE: u16 = 28;

@@ -347,15 +347,10 @@ impl Body {
         }
         let style = self.styles.find(&paragraph.style);
         let level = paragraph.outline.or(style.and_then(|style| style.level));
-        if let Some(level) = level {
-            return self.flow.heading(level, text);
-        }
         let number = paragraph.number.as_ref();
         let number = number.or(style.and_then(|style| style.number.as_ref()));
-        match number.and_then(|(id, level)| self.numbering.mark(id, *level)) {
-            Some(mark) => self.flow.item(&mark, text),
-            None => self.flow.paragraph(text),
-        }
+        let mark = number.and_then(|(id, level)| self.numbering.mark(id, *level));
+        self.flow.numbered(level, mark.as_deref(), text);
     }
 
     fn refer(&mut self, id: &str, at_the_end: bool) {

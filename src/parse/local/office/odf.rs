@@ -1,8 +1,11 @@
 //! OpenDocument texts (odt) and presentations (odp). A slide is a page; a text has the pages its program
 //! noted (`text:soft-page-break`), or those of its page breaks.
 
+mod lists;
+
 use std::collections::HashSet;
 
+use self::lists::Lists;
 use super::super::archive::Archive;
 use super::super::flow::Flow;
 use super::super::xml::{Node, Tag, walk};
@@ -63,7 +66,7 @@ struct Body {
     style: String,
     in_body: bool,
     open: Vec<Paragraph>,
-    lists: usize,
+    lists: Lists,
     notes: usize,
     /// Text of the note that is open, with its mark.
     note: Option<String>,
@@ -91,6 +94,7 @@ impl Body {
     }
 
     fn opens(&mut self, tag: &Tag<'_>) {
+        self.lists.opens(tag);
         match tag.name {
             "body" => self.in_body = true,
             "style" => {
@@ -128,7 +132,6 @@ impl Body {
             }
             "tab" => self.say("\t"),
             "line-break" => self.say("\n"),
-            "list" => self.lists += 1,
             "note" => {
                 self.notes += 1;
                 self.note = Some(format!("{})", self.notes));
@@ -152,7 +155,8 @@ impl Body {
         }
         if let Some(open) = self.open.last_mut() {
             let begun = std::mem::take(&mut open.text);
-            self.flow.paragraph(&begun);
+            let level = open.level;
+            self.place(level, &begun);
         }
         self.flow.page_break();
     }
@@ -173,9 +177,9 @@ impl Body {
     }
 
     fn closes(&mut self, name: &str) {
+        self.lists.closes(name);
         match name {
             "p" | "h" => self.end_paragraph(),
-            "list" => self.lists = self.lists.saturating_sub(1),
             "note" => {
                 if let Some(note) = self.note.take() {
                     self.flow.note(&note);
@@ -216,10 +220,13 @@ impl Body {
             note.push_str(&paragraph.text);
             return;
         }
-        match paragraph.level {
-            Some(level) => self.flow.heading(level, &paragraph.text),
-            None if self.lists > 0 => self.flow.item("-", &paragraph.text),
-            None => self.flow.paragraph(&paragraph.text),
+        self.place(paragraph.level, &paragraph.text);
+    }
+
+    fn place(&mut self, level: Option<usize>, text: &str) {
+        if !text.trim().is_empty() {
+            let mark = self.lists.mark(level);
+            self.flow.numbered(level, mark.as_deref(), text);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::super::super::numbering::{Counter, Digits, Level};
 use super::super::super::xml::{Node, walk};
 
 /// What a style makes of its paragraphs.
@@ -81,46 +82,53 @@ fn heading_level(name: &str) -> Option<usize> {
 /// Lists and how far they have counted.
 #[derive(Debug, Default)]
 pub struct Numbering {
-    /// Formats by list and level.
-    formats: HashMap<(String, usize), String>,
-    counts: HashMap<(String, usize), usize>,
+    /// What a list is an instance of; all of these count together.
+    kinds: HashMap<String, String>,
+    levels: HashMap<String, Vec<Level>>,
+    counters: HashMap<String, Counter>,
+    /// Numbers that a list begins at, by list: level and number. Taken when it does.
+    starts: HashMap<String, Vec<(usize, usize)>>,
 }
 
 impl Numbering {
     /// From `numbering.xml`.
     pub fn read(xml: &[u8]) -> Self {
-        let mut shapes: HashMap<(String, usize), String> = HashMap::new();
-        let mut formats = HashMap::new();
-        let (mut shape, mut list, mut level) = (String::new(), String::new(), 0);
+        let mut read = Self::default();
+        let (mut kind, mut list, mut level) = (String::new(), String::new(), 0);
         let _ = walk(xml, &mut |node| {
             let Node::Open(tag) = node else { return };
+            let value = || tag.get("val").unwrap_or_default();
             match tag.name {
-                "abstractNum" => shape = tag.get("abstractNumId").unwrap_or_default(),
-                "lvl" => level = tag.number("ilvl").unwrap_or(0).clamp(0, 8) as usize,
-                "numFmt" => {
-                    let format = tag.get("val").unwrap_or_default();
-                    shapes.insert((shape.clone(), level), format);
-                }
+                "abstractNum" => kind = tag.get("abstractNumId").unwrap_or_default(),
                 "num" => {
                     list = tag.get("numId").unwrap_or_default();
-                    // Formats from here on are of single lists.
-                    shape.clear();
+                    // Levels from here on are exceptions of single lists.
+                    kind.clear();
                 }
-                "abstractNumId" => {
-                    let of = tag.get("val").unwrap_or_default();
-                    for level in 0..9 {
-                        if let Some(format) = shapes.get(&(of.clone(), level)) {
-                            formats.insert((list.clone(), level), format.clone());
-                        }
+                "abstractNumId" => drop(read.kinds.insert(list.clone(), value())),
+                "lvl" | "lvlOverride" => {
+                    level = tag.number("ilvl").unwrap_or(0).clamp(0, 8) as usize;
+                }
+                "startOverride" => {
+                    let number = tag.number("val").unwrap_or(1).max(0) as usize;
+                    let starts = read.starts.entry(list.clone()).or_default();
+                    starts.push((level, number));
+                }
+                "start" | "numFmt" | "lvlText" if !kind.is_empty() => {
+                    let levels = read.levels.entry(kind.clone()).or_default();
+                    while levels.len() <= level {
+                        levels.push(Level::Number {
+                            digits: Digits::Decimal,
+                            text: format!("%{}.", levels.len() + 1),
+                            start: 1,
+                        });
                     }
+                    set(&mut levels[level], tag.name, &value());
                 }
                 _ => {}
             }
         });
-        Self {
-            formats,
-            counts: HashMap::new(),
-        }
+        read
     }
 
     /// The mark of the next item of this list and level; `None` where the paragraph is in no list.
@@ -128,32 +136,51 @@ impl Numbering {
         if list.is_empty() || list == "0" {
             return None;
         }
-        let format = self.formats.get(&(list.to_owned(), level));
-        let format = format.map_or("bullet", String::as_str);
-        for deeper in level + 1..9 {
-            self.counts.remove(&(list.to_owned(), deeper));
+        let kind = self.kinds.get(list).map_or(list, String::as_str).to_owned();
+        let Some(levels) = self.levels.get(&kind) else {
+            return Some("-".to_owned());
+        };
+        let counter = self.counters.entry(kind).or_default();
+        for (level, number) in self.starts.remove(list).unwrap_or_default() {
+            counter.set(level, number);
         }
-        let count = self.counts.entry((list.to_owned(), level)).or_default();
-        *count += 1;
-        Some(match format {
-            "bullet" => "-".to_owned(),
-            "none" => return None,
-            _ => number(format, *count),
-        })
+        counter.next(levels, level)
     }
 }
 
-/// `number` in one of OOXML's formats (ECMA-376, 17.18.59): letters, Hangul syllables, or digits.
-pub fn number(format: &str, number: usize) -> String {
-    const GANADA: [char; 14] = [
-        '가', '나', '다', '라', '마', '바', '사', '아', '자', '차', '카', '타', '파', '하',
-    ];
-    let letter = |first: u8| char::from(first + ((number - 1) % 26) as u8);
-    match format {
-        "lowerLetter" => format!("{})", letter(b'a')),
-        "upperLetter" => format!("{})", letter(b'A')),
-        "ganada" => format!("{}.", GANADA[(number - 1) % 14]),
-        _ => format!("{number}."),
+/// What an element of a level says of it.
+fn set(of: &mut Level, name: &str, value: &str) {
+    if name == "numFmt" && value == "bullet" {
+        *of = Level::Bullet;
+    }
+    let Level::Number {
+        digits,
+        text,
+        start,
+    } = of
+    else {
+        return;
+    };
+    match name {
+        "start" => *start = value.parse().unwrap_or(1),
+        "lvlText" => *text = value.to_owned(),
+        "numFmt" if value == "none" => text.clear(),
+        _ => *digits = format(value),
+    }
+}
+
+/// Formats of OOXML, ECMA-376, 17.18.59.
+fn format(name: &str) -> Digits {
+    match name {
+        "lowerLetter" => Digits::LowerLetter,
+        "upperLetter" => Digits::UpperLetter,
+        "lowerRoman" => Digits::LowerRoman,
+        "upperRoman" => Digits::UpperRoman,
+        "decimalEnclosedCircle" => Digits::Circled,
+        "ganada" => Digits::Syllable,
+        "chosung" => Digits::Jamo,
+        "koreanDigital" | "koreanCounting" => Digits::Korean,
+        _ => Digits::Decimal,
     }
 }
 
@@ -174,15 +201,34 @@ mod tests {
     }
 
     #[test]
-    fn lists_count_and_deeper_levels_begin_again() {
+    fn lists_count_as_their_levels_say() {
         let mut lists = Numbering::read(
-            br#"<numbering><abstractNum abstractNumId="7"><lvl ilvl="0"><numFmt val="decimal"/></lvl>
-                <lvl ilvl="1"><numFmt val="ganada"/></lvl></abstractNum>
-                <num numId="3"><abstractNumId val="7"/></num></numbering>"#,
+            "<numbering><abstractNum abstractNumId='7'>
+                <lvl ilvl='0'><start val='3'/><numFmt val='decimal'/><lvlText val='제%1조'/></lvl>
+                <lvl ilvl='1'><numFmt val='ganada'/></lvl>
+                <lvl ilvl='2'><numFmt val='bullet'/><lvlText val='•'/></lvl>
+                <lvl ilvl='3'><numFmt val='none'/><lvlText val=''/></lvl></abstractNum>
+                <num numId='3'><abstractNumId val='7'/></num>
+                <num numId='4'><abstractNumId val='7'/><lvlOverride ilvl='0'><startOverride val='1'/></lvlOverride></num>
+                <num numId='5'><abstractNumId val='7'/></num></numbering>"
+                .as_bytes(),
         );
-        let marks: Vec<Option<String>> = [0, 1, 1, 0, 1].map(|level| lists.mark("3", level)).into();
-        let marks: Vec<String> = marks.into_iter().flatten().collect();
-        assert_eq!(marks, ["1.", "가.", "나.", "2.", "가."]);
+        let places = [
+            ("3", 0),
+            ("3", 1),
+            ("3", 1),
+            ("5", 0),
+            ("3", 1),
+            ("3", 2),
+            ("4", 0),
+            ("4", 0),
+        ];
+        let marks = places.map(|(list, level)| lists.mark(list, level).unwrap_or_default());
+        assert_eq!(
+            marks,
+            ["제3조", "가.", "나.", "제4조", "가.", "-", "제1조", "제2조"]
+        );
+        assert_eq!(lists.mark("3", 3), None);
         assert_eq!(lists.mark("0", 0), None);
         assert_eq!(lists.mark("9", 0).as_deref(), Some("-"));
     }
