@@ -25,33 +25,43 @@ const CAPITAL_MONTHS: &str = "Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|M
 const YEAR: &str = r"(?:1[89]|20|21)\d\d";
 const DAY: &str = r"(?:3[01]|[12]\d|0?[1-9])";
 
+/// Letters right behind a date, such as particles, are not part of it; those of ASCII are of a longer code.
+const B: &str = r"(?-u:\b)";
+/// Between the words of a date: on one line, or from one to the next.
+const GAP: &str = r"(?:[\ \u{A0}]+\n?|\n)[\ \u{A0}]*";
+
 /// `2025년 3월 14일`, `3월 14일`, `2025. 3. 14.`, `2025-03-14`, `2025/3/14`, `'25. 3. 14.`, `14.03.2025`,
 /// `14/3/2025`.
 static BY_NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
     regex(&format!(
         r"(?x)
         (?:(?P<ky>\d{{4}})[\ ]?년[\ ]?)?(?P<km>1[0-2]|0?[1-9])[\ ]?월(?:[\ ]?(?P<kd>{DAY})[\ ]?일)?
-        | \b(?P<y>{YEAR})(?:-(?P<m1>\d{{1,2}})-(?P<d1>\d{{1,2}})|/(?P<m2>\d{{1,2}})/(?P<d2>\d{{1,2}})
-            |\.[\ ]?(?P<m3>\d{{1,2}})\.[\ ]?(?P<d3>\d{{1,2}}))\b
-        | ['’](?P<sy>\d\d)\.[\ ]?(?P<sm>\d{{1,2}})\.[\ ]?(?P<sd>\d{{1,2}})\b
-        | \b(?P<d4>\d{{1,2}})\.(?P<m4>\d{{1,2}})\.(?P<y4>{YEAR})\b
-        | \b(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})/(?P<y5>{YEAR})\b"
+        | {B}(?P<y>{YEAR})(?:-(?P<m1>\d{{1,2}})-(?P<d1>\d{{1,2}})|/(?P<m2>\d{{1,2}})/(?P<d2>\d{{1,2}})
+            |\.[\ ]?(?P<m3>\d{{1,2}})\.[\ ]?(?P<d3>\d{{1,2}})){B}
+        | ['’](?P<sy>\d\d)\.[\ ]?(?P<sm>\d{{1,2}})\.[\ ]?(?P<sd>\d{{1,2}}){B}
+        | {B}(?P<d4>\d{{1,2}})\.(?P<m4>\d{{1,2}})\.(?P<y4>{YEAR}){B}
+        | {B}(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})/(?P<y5>{YEAR}){B}"
     ))
 });
-/// `14 March 2025`, `March 14, 2025`, `March 2025`.
+/// `14 March 2025`, `March 14, 2025`, `March 2025`, `14-Mar-2025`.
 static BY_NAMES: LazyLock<Regex> = LazyLock::new(|| {
     regex(&format!(
-        r"(?ix)\b(?:(?P<d>{DAY})(?:st|nd|rd|th)?\s+(?:of\s+)?)?(?P<m>{MONTHS})\b\.?
-          (?:\s+(?P<d2>{DAY})(?:st|nd|rd|th)?\b)?,?\s+(?P<y>{YEAR})\b"
+        r"(?ix){B}(?:(?P<d>{DAY})(?:st|nd|rd|th)?(?:{GAP}(?:of{GAP})?|-))?(?P<m>{MONTHS}){B}\.?
+          (?:{GAP}(?P<d2>{DAY})(?:st|nd|rd|th)?{B})?(?:,?{GAP}|,|-)(?P<y>{YEAR}){B}"
     ))
 });
 /// `14 March`, `March 14th`.
 static WITHOUT_YEAR: LazyLock<Regex> = LazyLock::new(|| {
     regex(&format!(
-        r"(?x)\b(?:(?P<d>{DAY})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<m>{CAPITAL_MONTHS})
-          | (?P<m2>{CAPITAL_MONTHS})\.?\s+(?P<d2>{DAY})(?:st|nd|rd|th)?)\b"
+        r"(?x){B}(?:(?P<d>{DAY})(?:st|nd|rd|th)?[\ \u{{A0}}]+(?:of[\ \u{{A0}}]+)?(?P<m>{CAPITAL_MONTHS})
+          | (?P<m2>{CAPITAL_MONTHS})\.?[\ \u{{A0}}]+(?P<d2>{DAY})(?:st|nd|rd|th)?){B}"
     ))
 });
+/// Words that make the number behind them no day, and the numbers behind them no date.
+const COUNTED: [&str; 12] = [
+    "table", "figure", "page", "chapter", "room", "section", "no", "line", "version", "ver", "v",
+    "release",
+];
 
 /// All dates that exist.
 pub fn dates(places: &[Places<'_>]) -> Vec<Date> {
@@ -85,7 +95,14 @@ fn on_page(text: &str) -> Vec<(Range<usize>, String)> {
         found.extend(named(&captures).map(|value| (whole.range(), value)));
     }
     for captures in BY_NUMBERS.captures_iter(text) {
-        if let (Some(whole), Some(value)) = (captures.get(0), numbered(&captures)) {
+        let (Some(whole), Some(value)) = (captures.get(0), numbered(&captures)) else {
+            continue;
+        };
+        // Of `13월`, and of version 1.2.2024.
+        let before = &text[..whole.start()];
+        let is_part = before.ends_with(|c: char| c.is_ascii_digit())
+            || (captures.name("y4").is_some() && is_counted(before));
+        if !is_part {
             found.push((whole.range(), value));
         }
     }
@@ -96,7 +113,7 @@ fn on_page(text: &str) -> Vec<(Range<usize>, String)> {
         };
         while full.next_if(|range| range.end <= whole.start()).is_some() {}
         let is_part = full.peek().is_some_and(|range| range.start < whole.end());
-        if !is_part && !goes_on(&text[whole.end()..]) {
+        if !is_part && !goes_on(&text[whole.end()..]) && !is_counted(&text[..whole.start()]) {
             found.extend(named(&captures).map(|value| (whole.range(), value)));
         }
     }
@@ -109,6 +126,16 @@ fn goes_on(rest: &str) -> bool {
     let mut rest = rest.chars();
     matches!(rest.next(), Some(',' | '.' | ':' | '%' | '/'))
         && rest.next().is_some_and(|c| c.is_ascii_digit())
+}
+
+/// Whether the last word of `before` counts something else.
+fn is_counted(before: &str) -> bool {
+    let before = before.trim_end_matches([' ', '.']);
+    let start = before.rfind(|c: char| !c.is_ascii_alphabetic());
+    let word = &before[start.map_or(0, |at| at + 1)..];
+    COUNTED
+        .iter()
+        .any(|counted| counted.eq_ignore_ascii_case(word))
 }
 
 fn numbered(captures: &Captures<'_>) -> Option<String> {
@@ -201,6 +228,25 @@ mod tests {
                 "from 5 April to May 7th, 6 June 2026; March 5,000 people, march 5 miles, you may 3 times"
             ),
             ["--04-05", "--05-07", "2026-06-06"]
+        );
+        assert_eq!(
+            values(
+                "Chapter 12\n\nMay was warm. Page 3\nMarch. Room 12 March, version 1.2.2024, 2025년 13월 5일"
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            values(
+                "2025.3.14까지, 2025-03-15부터, 작성일2025-03-16, 14-Mar-2025, 14 March\n2026, on 3 May"
+            ),
+            [
+                "2025-03-14",
+                "2025-03-15",
+                "2025-03-16",
+                "2025-03-14",
+                "2026-03-14",
+                "--05-03"
+            ]
         );
     }
 }

@@ -111,16 +111,22 @@ pub type Segment = (Point, Point);
 
 /// The text of a page: a line of output for each paragraph, list item, heading or table row; a
 /// blank line where the page leaves space. Tables are found by the lines drawn around them, too.
-/// `fields`: the fields of a form, by two corners, and what is written into them.
-pub fn compose(pieces: Vec<Piece>, segments: &[Segment], fields: &[(Segment, &str)]) -> String {
+/// `fields`: the fields of a form, by two corners, and what is written into them. Says of each whether that
+/// stands beside a label.
+pub fn compose(
+    pieces: Vec<Piece>,
+    segments: &[Segment],
+    fields: &[(Segment, &str)],
+) -> (String, Vec<bool>) {
     let mut fragments = fragments(pieces);
     let angle = usual_angle(&fragments);
+    let mut labelled = Vec::new();
     if !fields.is_empty() {
         let fields: Vec<(Rule, &str)> = fields
             .iter()
             .map(|(area, value)| (rule(*area, angle), *value))
             .collect();
-        fragments = fill_in(fragments, &fields, angle);
+        (fragments, labelled) = fill_in(fragments, &fields, angle);
     }
     let rules: Vec<Rule> = segments
         .iter()
@@ -150,7 +156,7 @@ pub fn compose(pieces: Vec<Piece>, segments: &[Segment], fields: &[(Segment, &st
         }
     }
     paragraphs(open, &mut text);
-    text
+    (text, labelled)
 }
 
 /// The angle most text is written at.
@@ -378,7 +384,7 @@ mod tests {
                 pieces.push(Piece::new(BfString::Char(c), origin, axes, Some(500.0)));
             }
         }
-        compose(pieces, &[], &[])
+        compose(pieces, &[], &[]).0
     }
 
     #[test]

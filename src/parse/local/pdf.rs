@@ -109,8 +109,8 @@ fn extract(pdf: &Pdf) -> Result<Vec<Page>, ParseError> {
                 let area = page.intersected_crop_box();
                 let mut collector = Collector::new(area.width() * area.height());
                 interpret_page(page, &mut context, &mut collector);
-                let fields = form::fields(page);
-                let mut read = collector.page(number, &fields);
+                let mut fields = form::fields(page);
+                let mut read = collector.page(number, &mut fields);
                 let unseen = form::unseen(&fields, &read.text);
                 for line in unseen.into_iter().chain(about::notes(page)) {
                     let gap = if read.text.is_empty() { "" } else { "\n\n" };
@@ -177,12 +177,18 @@ impl Collector {
         }
     }
 
-    fn page(self, number: u32, fields: &[Field]) -> Page {
-        let written = fields.iter().filter(|field| !field.is_state);
-        let written: Vec<(Segment, &str)> = written
+    fn page(self, number: u32, fields: &mut [Field]) -> Page {
+        let is_written = |field: &Field| !field.is_state && field.area.is_some();
+        let written: Vec<(Segment, &str)> = fields
+            .iter()
+            .filter(|field| is_written(field))
             .filter_map(|field| Some((field.area?, field.value.as_str())))
             .collect();
-        let text = compose(self.pieces, &self.segments, &written);
+        let (text, labelled) = compose(self.pieces, &self.segments, &written);
+        let written = fields.iter_mut().filter(|field| is_written(field));
+        for (field, is_labelled) in written.zip(labelled) {
+            field.is_labelled = is_labelled;
+        }
         Page {
             number,
             verdict: judge(&text, self.looks),

@@ -12,8 +12,12 @@ const ONE_LINE: f64 = 2.5;
 const ABOVE: f64 = 1.5;
 
 /// Moves what stands in each of `fields` behind its label; where nothing does, writes the field's value there.
-/// Fields without a label are left as they are.
-pub fn fill_in(fragments: Vec<Fragment>, fields: &[(Rule, &str)], angle: i32) -> Vec<Fragment> {
+/// Fields without a label are left as they are. Says of each field whether its value stands beside a label now.
+pub fn fill_in(
+    fragments: Vec<Fragment>,
+    fields: &[(Rule, &str)],
+    angle: i32,
+) -> (Vec<Fragment>, Vec<bool>) {
     let in_field: Vec<Option<usize>> = fragments
         .iter()
         .map(|fragment| fields.iter().position(|(area, _)| holds(area, fragment)))
@@ -56,14 +60,16 @@ pub fn fill_in(fragments: Vec<Fragment>, fields: &[(Rule, &str)], angle: i32) ->
     }
     // A stable sort: the lines of one field stay in their order.
     placed.sort_by(|((a, x), _), ((b, y), _)| a.cmp(b).then(x.total_cmp(y)));
-    placed.into_iter().map(|(_, fragment)| fragment).collect()
+    let fragments = placed.into_iter().map(|(_, fragment)| fragment);
+    let labelled = labels.iter().map(Option::is_some);
+    (fragments.collect(), labelled.collect())
 }
 
 /// Whether letters or digits stand in the field.
 fn holds(area: &Rule, fragment: &Fragment) -> bool {
-    let middle = (fragment.start + fragment.end) / 2.0;
+    // What is too long for its field is drawn beyond it, and cut off when shown.
     fragment.start >= area.along.0 - 0.5 * fragment.em
-        && middle <= area.along.1
+        && fragment.start < area.along.1
         && is_level(area, fragment.baseline - 0.3 * fragment.em)
         && fragment.text.contains(char::is_alphanumeric)
 }
@@ -140,7 +146,7 @@ mod tests {
     }
 
     fn order(fragments: Vec<Fragment>, fields: &[(Rule, &str)]) -> Vec<String> {
-        let filled = fill_in(fragments, fields, 0);
+        let (filled, _) = fill_in(fragments, fields, 0);
         filled.into_iter().map(|fragment| fragment.text).collect()
     }
 

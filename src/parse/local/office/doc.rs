@@ -163,7 +163,7 @@ fn pieces(main: &[u8], clx: &[u8], formatting: &Formatting) -> Option<Text> {
         };
         for (offset, c) in decoded.into_iter().enumerate() {
             let at = (start + offset * width) as u32;
-            if matches!(c, '\r' | '\u{C}') {
+            if matches!(c, '\r' | '\u{7}' | '\u{C}') {
                 let paragraph = formatting.paragraph(at);
                 if paragraph != Paragraph::default() {
                     text.paragraphs.insert(text.chars.len(), paragraph);
@@ -260,6 +260,7 @@ fn speak(
     let mut from = part.start;
     // Whether nothing stands on this page yet, so that a new one would leave it blank.
     let mut is_fresh = true;
+    let knows_rows = text.paragraphs.values().any(|set| set.ends_row);
     let chars = &text.chars;
     for at in part.clone() {
         let c = chars[at];
@@ -268,23 +269,28 @@ fn speak(
         }
         let part = plain(&chars[from..at]);
         let set = text.paragraphs.get(&at).copied().unwrap_or_default();
+        let follows_cell = at > 0 && chars[at - 1] == '\u{7}';
+        let ends_row = match knows_rows {
+            true => set.ends_row,
+            false => part.is_empty() && cell.is_empty() && follows_cell,
+        };
         let said = from..at;
         from = at + 1;
         match c {
-            // In a table, the mark that follows the last cell's ends the row.
-            '\u{7}' if part.is_empty() && cell.is_empty() && at > 0 && chars[at - 1] == '\u{7}' => {
+            // Where no properties say so, the mark that follows the last cell's ends the row.
+            '\u{7}' if ends_row => {
                 flow.row(&cells);
                 cells.clear();
+                cell.clear();
             }
             '\u{7}' => {
                 cell.push_str(&part);
                 cells.push(std::mem::take(&mut cell));
             }
-            '\r' if !cells.is_empty() => {
+            '\r' if !cells.is_empty() || set.in_table => {
                 cell.push_str(&part);
                 cell.push(' ');
             }
-            // It may be the first paragraph of a row's first cell, which only its end would tell.
             _ => {
                 if set.on_new_page && !is_fresh {
                     flow.page_break();
@@ -357,6 +363,7 @@ mod tests {
         let heading = |on_new_page| Paragraph {
             level: 1,
             on_new_page,
+            ..Paragraph::default()
         };
         let text = Text {
             paragraphs: [(at('\r', 0), heading(false)), (at('\r', 2), heading(true))].into(),
@@ -372,6 +379,30 @@ mod tests {
                 "# Rules\n\nAll new.\n\nSince June."
             ]
         );
+    }
+
+    #[test]
+    fn empty_cells_end_no_row_where_rows_are_known() {
+        let chars: Vec<char> = "a\r\u{7}\u{7}c\u{7}\u{7}\u{7}d\u{7}e\u{7}\u{7}End\r"
+            .chars()
+            .collect();
+        let set = |in_table, ends_row| Paragraph {
+            in_table,
+            ends_row,
+            ..Paragraph::default()
+        };
+        let text = Text {
+            paragraphs: [
+                (1, set(true, false)),
+                (6, set(true, true)),
+                (12, set(true, true)),
+            ]
+            .into(),
+            chars,
+            ..Text::default()
+        };
+        let flow = compose(&text, [text.chars.len(), 0, 0, 0, 0, 0, 0]);
+        assert_eq!(flow.one_page(), "| a |  | c |\n|  | d | e |\n\nEnd");
     }
 
     #[test]

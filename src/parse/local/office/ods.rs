@@ -16,8 +16,12 @@ use crate::parse::ParseError;
 
 /// Times one row or cell with something in it is repeated; sheets end in rows that are so a million times.
 const MOST_REPEATED: u32 = 1_000;
-/// Cells of a workbook, empty ones between others counted.
-const MOST_CELLS: usize = 10_000_000;
+/// Cells of a sheet, empty ones between others counted.
+const MOST_CELLS: usize = 2_000_000;
+/// Farther down or to the right is no cell in any program.
+const FARTHEST: u32 = 1 << 24;
+/// Bytes a cell takes beside its text.
+const CELL: usize = 32;
 
 /// # Errors
 /// When the container or its content cannot be read, or a password is needed.
@@ -30,8 +34,14 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     {
         return Err(password());
     }
-    let mut book = Book::default();
+    let mut book = Book {
+        room: MAX_TEXT,
+        ..Book::default()
+    };
     let ended = walk(&archive.needed("content.xml")?, &mut |node| book.hear(node));
+    if book.room == 0 {
+        return Err(too_much_text());
+    }
     let (mut details, title) = properties::named(&archive.optional("meta.xml"));
     let mut pages: Vec<Page> = Vec::new();
     let mut size = 0;
@@ -47,13 +57,19 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         for text in sheet.texts()? {
             size += text.len();
             pages.push(page(pages.len() as u32 + 1, text));
+            if size > MAX_TEXT {
+                return Err(too_much_text());
+            }
+        }
+        if sheet.is_cut {
+            details.notes.push(format!(
+                "the sheet {} repeats something more than {MOST_REPEATED} times; the rest is left out",
+                sheet.name
+            ));
         }
     }
     if !book.notes.is_empty() {
         pages.push(page(pages.len() as u32 + 1, book.notes.join("\n\n")));
-    }
-    if size > MAX_TEXT || book.cells_kept >= MOST_CELLS {
-        return Err(too_much_text());
     }
     if let Err(why) = ended {
         if pages.iter().all(|page| page.text.is_empty()) {
@@ -83,6 +99,8 @@ struct Sheet {
     rows: Vec<(u32, Vec<(u32, String)>)>,
     /// Formulas without one.
     without_result: u64,
+    /// Something stands there more often than is kept.
+    is_cut: bool,
 }
 
 impl Sheet {
@@ -145,7 +163,10 @@ impl Cell {
             "date" if !self.value.is_empty() => {
                 self.value.trim_end_matches("T00:00:00").replace('T', " ")
             }
-            "time" => clock(&self.value).unwrap_or_else(|| self.text.clone()),
+            // Times of more than a day are shown in more ways than one.
+            "time" if clock(&self.value).is_some_and(|time| time.as_bytes()[2] == b':') => {
+                clock(&self.value).unwrap_or_default()
+            }
             "boolean" => self.value.to_uppercase(),
             // A column too narrow shows signs in place of the number.
             _ if self.text.trim_matches('#').is_empty() => self.value.clone(),
@@ -156,7 +177,7 @@ impl Cell {
 
 fn repeated(tag: &Tag<'_>, name: &str) -> u32 {
     let times = tag.number(name).unwrap_or(1);
-    times.clamp(1, i64::from(u32::MAX)) as u32
+    times.clamp(1, i64::from(FARTHEST)) as u32
 }
 
 #[derive(Default)]
@@ -164,7 +185,8 @@ struct Book {
     sheets: Vec<Sheet>,
     /// Comments and what stands in drawings.
     notes: Vec<String>,
-    cells_kept: usize,
+    /// Bytes that may still be kept.
+    room: usize,
     /// Styles of hidden sheets, and the style that is being defined.
     hiding: HashSet<String>,
     style: String,
@@ -201,19 +223,24 @@ impl Book {
     }
 
     fn opens(&mut self, tag: &Tag<'_>) {
+        let is_aside = match tag.name {
+            "tracked-changes" | "content-validations" | "forms" | "event-listeners" => true,
+            // A table in a cell is of no program that people use.
+            "table" => self.cell.is_some(),
+            _ => false,
+        };
+        if is_aside {
+            self.skipped = 1;
+            return;
+        }
         if self.drawing > 0 || tag.is_of("draw") {
             self.drawing += 1;
         }
         match tag.name {
-            "tracked-changes" | "content-validations" | "forms" | "event-listeners" => {
-                self.skipped = 1;
-            }
             "style" => self.style = tag.get("name").unwrap_or_default(),
             "table-properties" if tag.get("display").as_deref() == Some("false") => {
                 self.hiding.insert(self.style.clone());
             }
-            // A table in a cell is of no program that people use.
-            "table" if self.cell.is_some() => self.skipped = 1,
             "table" => {
                 let style = tag.get("style-name").unwrap_or_default();
                 (self.row, self.column) = (0, 0);
@@ -264,7 +291,7 @@ impl Book {
                 place.push_str(&text);
             }
             "annotation" => {
-                let at = format!("{}{}", column_name(self.column), self.row + 1);
+                let at = format!("{}{}", column_name(self.column), u64::from(self.row) + 1);
                 let comment = self.comment.take().filter(|comment| !comment.is_empty());
                 self.notes
                     .extend(comment.map(|comment| format!("[{at}: {comment}]")));
@@ -284,26 +311,32 @@ impl Book {
             sheet.without_result += u64::from(cell.has_formula && cell.kind.is_empty());
         } else {
             let times = cell.repeated.min(MOST_REPEATED);
-            let columns = self.column..self.column.saturating_add(times);
-            self.cells
-                .extend(columns.map(|column| (column, shown.clone())));
+            sheet.is_cut |= times < cell.repeated;
+            self.room = self
+                .room
+                .saturating_sub((shown.len() + CELL) * times as usize);
+            if self.room > 0 {
+                let columns = self.column..self.column + times;
+                self.cells
+                    .extend(columns.map(|column| (column, shown.clone())));
+            }
         }
-        self.column = self.column.saturating_add(cell.repeated);
+        self.column = (self.column + cell.repeated).min(FARTHEST);
     }
 
     fn end_row(&mut self) {
         let cells = std::mem::take(&mut self.cells);
         if let (false, Some(sheet)) = (cells.is_empty(), self.sheets.last_mut()) {
             let times = self.rows_repeated.min(MOST_REPEATED);
-            for row in self.row..self.row.saturating_add(times) {
-                if self.cells_kept >= MOST_CELLS {
-                    break;
-                }
-                self.cells_kept += cells.len();
-                sheet.rows.push((row, cells.clone()));
+            sheet.is_cut |= times < self.rows_repeated;
+            let size: usize = cells.iter().map(|(_, cell)| cell.len() + CELL).sum();
+            self.room = self.room.saturating_sub(size * (times as usize - 1));
+            if self.room > 0 {
+                let rows = self.row..self.row + times;
+                sheet.rows.extend(rows.map(|row| (row, cells.clone())));
             }
         }
-        self.row = self.row.saturating_add(self.rows_repeated);
+        self.row = (self.row + self.rows_repeated).min(FARTHEST);
     }
 }
 
@@ -316,7 +349,10 @@ mod tests {
             "<style:style style:name='ta2'><style:table-properties table:display='false'/></style:style>
             <table:table table:name='Fees' table:style-name='ta2'>{rows}</table:table>"
         );
-        let mut book = Book::default();
+        let mut book = Book {
+            room: MAX_TEXT,
+            ..Book::default()
+        };
         walk(xml.as_bytes(), &mut |node| book.hear(node)).unwrap();
         book
     }
@@ -352,6 +388,23 @@ mod tests {
         );
         let sheet = &book.sheets[0];
         assert_eq!(sheet.rows.len(), 2 * MOST_REPEATED as usize);
-        assert_eq!(sheet.without_result, 1);
+        assert!(sheet.is_cut && sheet.without_result == 1);
+        let row = "<table:table-row table:number-rows-repeated='1000'><table:table-cell
+            table:number-columns-repeated='1000'><text:p>long enough to count</text:p></table:table-cell></table:table-row>";
+        assert_eq!(read(&row.repeat(5)).room, 0);
+    }
+
+    #[test]
+    fn what_is_left_out_takes_nothing_with_it() {
+        let book = read(
+            "<table:shapes><draw:frame><office:event-listeners><script:event-listener/></office:event-listeners>
+            <text:p>A button</text:p></draw:frame><draw:frame><office:event-listeners/></draw:frame></table:shapes>
+            <table:table-row><table:table-cell><text:p>kept</text:p></table:table-cell></table:table-row>",
+        );
+        assert_eq!(
+            book.sheets[0].texts().unwrap(),
+            ["# Fees (A1:A1)\n\n| kept |"]
+        );
+        assert_eq!(book.notes, ["A button"]);
     }
 }

@@ -257,10 +257,17 @@ fn is_table(group: &[u8]) -> bool {
 
 /// The rows of a table, whose cells are shapes that stand beside and below each other.
 fn rows(group: &[u8], outline: &[Text], used: &mut [bool], texts: &mut Vec<Text>, depth: usize) {
-    let mut cells: Vec<((u32, u32), String)> = Vec::new();
+    // Top, left and text of each; lines between the cells are shapes, too.
+    let mut cells: Vec<(u32, u32, String)> = Vec::new();
     for shape in records(group) {
         let anchor = records(shape.body).find(|record| record.kind == ANCHOR);
-        let place = anchor.and_then(|at| Some((u32_at(at.body, 4)?, u32_at(at.body, 0)?)));
+        let edges = anchor.map(|at| [0, 4, 8, 12].map(|edge| u32_at(at.body, edge)));
+        let Some([Some(left), Some(top), Some(right), Some(bottom)]) = edges else {
+            continue;
+        };
+        if left == right || top == bottom {
+            continue;
+        }
         let mut said = Vec::new();
         collect(shape.body, outline, used, &mut said, depth + 1);
         let words = said.iter().flat_map(|text| match text {
@@ -268,17 +275,22 @@ fn rows(group: &[u8], outline: &[Text], used: &mut [bool], texts: &mut Vec<Text>
             Text::Row(cells) => cells.as_slice(),
         });
         let words = words.map(|text| text.replace(['\r', '\u{B}'], " "));
-        let words = words.collect::<Vec<_>>().join(" ");
-        // Lines between the cells are shapes, too.
-        if let (Some(place), false) = (place, said.is_empty()) {
-            cells.push((place, words));
-        }
+        cells.push((top, left, words.collect::<Vec<_>>().join(" ")));
     }
-    cells.sort_by_key(|(place, _)| *place);
-    for row in cells.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
-        texts.push(Text::Row(
-            row.iter().map(|(_, cell)| cell.clone()).collect(),
-        ));
+    cells.sort();
+    let mut columns: Vec<u32> = cells.iter().map(|(_, left, _)| *left).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    for row in cells.chunk_by(|(a, ..), (b, ..)| a == b) {
+        let mut shown: Vec<String> = Vec::new();
+        for (_, left, cell) in row {
+            shown.resize(
+                columns.partition_point(|column| column < left),
+                String::new(),
+            );
+            shown.push(cell.clone());
+        }
+        texts.push(Text::Row(shown));
     }
 }
 

@@ -41,7 +41,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         bytes: Vec::new(),
         cells: Vec::new(),
         mark: String::new(),
-        style: (0, String::new()),
+        style: (None, String::new()),
         levels: HashMap::new(),
         title: String::new(),
         author: String::new(),
@@ -120,7 +120,7 @@ struct Reader<'a> {
     cells: Vec<String>,
     mark: String,
     /// Number and name of the style that is being defined.
-    style: (i32, String),
+    style: (Option<i32>, String),
     /// Those styles that are headings.
     levels: HashMap<i32, usize>,
     title: String,
@@ -180,10 +180,16 @@ impl Reader<'_> {
             self.flow.note(note);
             self.text = before.to_owned();
         }
-        if inner.to == To::Style {
+        // A name ends with a semicolon; groups inside a style do not.
+        if inner.to == To::Style && self.style.1.ends_with(';') {
             let (number, name) = std::mem::take(&mut self.style);
-            self.levels
-                .extend(heading(&name).map(|level| (number, level)));
+            self.levels.extend(number.zip(heading(&name)));
+        }
+        // In a cell the paragraphs are one text.
+        if inner.to == To::Mark && outer.to == To::Page && outer.in_table {
+            let mark = std::mem::take(&mut self.mark);
+            self.say(mark.trim());
+            self.say(" ");
         }
         if self.groups.is_empty() {
             self.groups.push(Group::default());
@@ -320,7 +326,7 @@ impl Reader<'_> {
             "pard" => self.set(|group| (group.in_table, group.level) = (false, 0)),
             "stylesheet" => self.set(|group| group.to = To::Style),
             "s" if self.group().to == To::Style => {
-                self.style = (number.unwrap_or(0), String::new());
+                self.style = (number, String::new());
             }
             "s" => {
                 let level = self.levels.get(&number.unwrap_or(0)).copied();
@@ -336,7 +342,6 @@ impl Reader<'_> {
             }
             "v" | "deleted" => self.set(|group| group.hidden = number != Some(0)),
             "cell" | "nestcell" => {
-                self.mark.clear();
                 let cell = std::mem::take(&mut self.text);
                 self.cells.push(cell);
             }
@@ -385,7 +390,8 @@ impl Reader<'_> {
             Some(c) => self.say(c.encode_utf8(&mut [0; 4])),
             None if (0xD800..0xDC00).contains(&unit) => self.high = unit,
             None => {
-                if let Ok(text) = String::from_utf16(&[self.high, unit]) {
+                let high = std::mem::take(&mut self.high);
+                if let Ok(text) = String::from_utf16(&[high, unit]) {
                     self.say(&text);
                 }
             }
@@ -398,21 +404,20 @@ impl Reader<'_> {
         if std::mem::take(&mut self.ended) && !self.goes_on {
             self.flow.page_break();
         }
-        let mark = std::mem::take(&mut self.mark);
         match self.group() {
             group if group.to == To::Note || group.in_table => self.text.push(' '),
             group if group.to == To::Page => {
                 let text = std::mem::take(&mut self.text);
-                let mark = mark.trim();
-                match group.level {
-                    0 if mark.is_empty() => self.flow.paragraph(&text),
-                    // Bullets are letters of fonts of their own.
-                    0 if !mark.contains(|c: char| c.is_ascii_alphanumeric()) => {
-                        self.flow.item("-", &text);
-                    }
-                    0 => self.flow.item(mark, &text),
-                    level => self.flow.heading(level, &text),
-                }
+                let mark = std::mem::take(&mut self.mark);
+                let mark = match mark.trim() {
+                    "" => None,
+                    // Bullets are signs, or letters of fonts of their own.
+                    "o" => Some("-"),
+                    mark if mark.contains(char::is_alphanumeric) => Some(mark),
+                    _ => Some("-"),
+                };
+                let level = Some(group.level).filter(|level| *level > 0);
+                self.flow.numbered(level, mark, &text);
             }
             _ => {}
         }
@@ -445,10 +450,11 @@ mod tests {
         let rtf = br"{\rtf1\ansi{\stylesheet{\s1\b Heading 1;}{\*\cs2 Heading 2;}{\s3 Plain;}}
             \pard\s1{\listtext\pard\plain\tab}Fees\par\pard\outlinelevel1 Nets\par
             \pard\s3{\listtext\pard\plain \u8226\'95\tab}boats\par
-            \pard{\pntext 2.\tab}nets \u-10179\'3f\u-8704\'3f.\par}";
+            \pard{\pntext 2.\tab}nets{\footnote a\par b} \'b0\par\pard{\listtext \u9312?\tab}\s0 ropes\par
+            \trowd\intbl{\listtext 7.\tab}cell\cell\row\pard\outlinelevel2{\listtext 1.\tab}Scope \u-10179\'3f\u-8704\'3f.\par}";
         assert_eq!(
             parse(rtf).unwrap().pages[0].text,
-            "# Fees\n\n## Nets\n\n- boats\n2. nets \u{1F600}."
+            "# Fees\n\n## Nets\n\n- boats\n2. nets °\n① ropes\n\n| 7. cell |\n\n### 1. Scope \u{1F600}.\n\na b"
         );
     }
 }

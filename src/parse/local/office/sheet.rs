@@ -86,7 +86,12 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         Ok(mut archive) => {
             let boxes = drawing::words(
                 &mut archive,
-                &["xl/drawings/drawing", "xl/charts/chart", "xl/comments"],
+                &[
+                    "xl/drawings/drawing",
+                    "xl/charts/chart",
+                    "xl/comments",
+                    "xl/comments/comment",
+                ],
             );
             if !boxes.is_empty() {
                 pages.push(page(pages.len() as u32 + 1, boxes.join("\n\n")));

@@ -9,16 +9,20 @@ use crate::parse::local::layout::Segment;
 
 /// Bit of an annotation's flags that hides it (ISO 32000-1, table 165).
 const HIDDEN: i32 = 2;
+/// Bit of a text field's flags that makes it one for a password (table 228).
+const PASSWORD: i32 = 1 << 13;
 
 /// A field that is filled in.
 pub struct Field {
     /// What the form calls it: the name it has for people, or those of the field and the groups around it.
     name: String,
-    /// Two corners of where it stands; `None` if it is not shown.
+    /// Two corners of where it stands.
     pub area: Option<Segment>,
     pub value: String,
     /// A box that is ticked, not text.
     pub is_state: bool,
+    /// The page shows the value beside a label.
+    pub is_labelled: bool,
 }
 
 /// The fields of a page that are filled in.
@@ -40,6 +44,7 @@ fn field(widget: &Dict<'_>) -> Option<Field> {
     let mut names: Vec<String> = Vec::new();
     let mut label = None;
     let mut value = None;
+    let mut is_secret = widget.get::<i32>("F").unwrap_or(0) & HIDDEN != 0;
     let mut node = Some(widget.clone());
     for _ in 0..DEEPEST {
         let Some(field) = node else { break };
@@ -50,6 +55,8 @@ fn field(widget: &Dict<'_>) -> Option<Field> {
         names.extend(text("T"));
         label = label.or_else(|| text("TU"));
         value = value.or_else(|| field.get::<Object<'_>>("V"));
+        is_secret |= field.get::<i32>("Ff").unwrap_or(0) & PASSWORD != 0
+            && field.get::<Name<'_>>("FT").as_deref() == Some(b"Tx");
         node = field.get("Parent");
     }
     names.reverse();
@@ -66,31 +73,26 @@ fn field(widget: &Dict<'_>) -> Option<Field> {
         }
         _ => return None,
     };
-    let is_hidden = widget.get::<i32>("F").unwrap_or(0) & HIDDEN != 0;
-    let area = widget.get::<Rect>("Rect").filter(|_| !is_hidden);
-    (!value.is_empty()).then(|| Field {
+    let area = widget.get::<Rect>("Rect");
+    (!value.is_empty() && !is_secret).then(|| Field {
         name: label.unwrap_or_else(|| names.join(".")),
         area: area.map(|area| (Point::new(area.x0, area.y0), Point::new(area.x1, area.y1))),
         value,
         is_state,
+        is_labelled: false,
     })
 }
 
-/// `- name: value` for what the text of the page does not show.
+/// `- name: value` for what the text of the page does not show, or not with a label.
 pub fn unseen(fields: &[Field], text: &str) -> Vec<String> {
+    let solid = |text: &str| text.split_whitespace().collect::<String>();
+    let page = solid(text);
     let mut lines: Vec<String> = Vec::new();
-    for field in fields {
-        let value = field.value.as_str();
-        let is_seen = match value.chars().count() > 3 {
-            true => text.contains(value),
-            // Few letters say something beside their label only.
-            false => {
-                !field.is_state
-                    && text.contains(&field.name)
-                    && text.split_whitespace().any(|word| word == value)
-            }
-        };
-        let line = format!("- {}: {value}", field.name);
+    for field in fields.iter().filter(|field| !field.is_labelled) {
+        // Few letters say something beside their label only.
+        let value = solid(&field.value);
+        let is_seen = value.chars().count() > 3 && page.contains(&value);
+        let line = format!("- {}: {}", field.name, field.value);
         if !is_seen && !lines.contains(&line) {
             lines.push(line);
         }

@@ -6,8 +6,10 @@ use super::read;
 const PAGE: usize = 512;
 /// Pages of properties and stretches in all; a damaged table could name the same page without end.
 const MOST: usize = 100_000;
-/// `sprmPFPageBreakBefore`, `sprmCFRMarkDel` and `sprmCFVanish`, [MS-DOC] 2.6.
+/// `sprmPFPageBreakBefore`, `sprmPFInTable`, `sprmPFTtp`, `sprmCFRMarkDel` and `sprmCFVanish`, [MS-DOC] 2.6.
 const PAGE_BREAK_BEFORE: u16 = 0x2407;
+const IN_TABLE: u16 = 0x2416;
+const ENDS_ROW: u16 = 0x2417;
 const DELETED: u16 = 0x0800;
 const HIDDEN: u16 = 0x083C;
 /// Properties whose operands have lengths of their own kind.
@@ -20,6 +22,9 @@ pub struct Paragraph {
     /// 1 to 9 for a heading, 0 for other text.
     pub level: u8,
     pub on_new_page: bool,
+    pub in_table: bool,
+    /// Its mark ends a row of a table and not a cell.
+    pub ends_row: bool,
 }
 
 /// Properties by place in the file.
@@ -49,6 +54,8 @@ impl Formatting {
                     // The first styles of every document are its headings, [MS-DOC] 2.9.271.
                     level: if style < 10 { style as u8 } else { 0 },
                     on_new_page: is_set(said.get(2..)?, PAGE_BREAK_BEFORE),
+                    in_table: is_set(said.get(2..)?, IN_TABLE),
+                    ends_row: is_set(said.get(2..)?, ENDS_ROW),
                 };
                 (paragraph != Paragraph::default()).then_some(paragraph)
             });
@@ -176,6 +183,7 @@ mod tests {
         let set = Paragraph {
             level: 2,
             on_new_page: true,
+            ..Paragraph::default()
         };
         assert_eq!((found.paragraph(10), found.paragraph(19)), (set, set));
         assert_eq!(found.paragraph(20), Paragraph::default());
