@@ -76,6 +76,13 @@ impl<'a> Archive<'a> {
         Some(writer.finish().ok()?.into_inner())
     }
 
+    /// Whether an OpenDocument or hwpx file is encrypted.
+    pub fn is_encrypted(&mut self) -> bool {
+        let manifest = self.optional("META-INF/manifest.xml");
+        let said = b"encryption-data";
+        manifest.windows(said.len()).any(|window| window == said)
+    }
+
     /// The names of all parts.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -229,6 +236,11 @@ pub fn resolve(folder: &str, target: &str) -> String {
         }
     }
     path.join("/")
+}
+
+/// The error for a document in which this is wrong.
+pub fn broken(why: impl Into<String>) -> ParseError {
+    ParseError::unreadable_here(why, "saving it anew in its own program often helps")
 }
 
 /// The error for a document that only opens with a password.

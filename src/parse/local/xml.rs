@@ -52,6 +52,30 @@ impl Tag<'_> {
     }
 }
 
+/// Leaves elements out, with all that is in them.
+#[derive(Debug, Default)]
+pub struct Skip(usize);
+
+impl Skip {
+    /// Leaves out the element that has just opened.
+    pub fn begin(&mut self) {
+        self.0 = 1;
+    }
+
+    /// Whether the node is left out.
+    pub fn takes(&mut self, node: &Node<'_>) -> bool {
+        if self.0 == 0 {
+            return false;
+        }
+        match node {
+            Node::Open(_) => self.0 += 1,
+            Node::Close(_) => self.0 -= 1,
+            Node::Text(_) => {}
+        }
+        true
+    }
+}
+
 /// Hands all of `xml` to `hear`. An element without content closes right after it opens.
 ///
 /// # Errors

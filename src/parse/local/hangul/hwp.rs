@@ -1,6 +1,6 @@
 //! hwp, the binary format of Hangul since 2000 (Hancom's specification of HWP 5.0).
 
-use super::super::archive::password;
+use super::super::archive::{broken, password};
 use super::super::flow::Flow;
 use super::super::numbering::Level;
 use super::super::office::ole::Ole;
@@ -45,9 +45,8 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     let storage = if sealed { "/ViewText" } else { "/BodyText" };
     let names = ole.names(storage);
     if names.is_empty() {
-        return Err(ParseError::unreadable_here(
+        return Err(broken(
             "its text cannot be found, the file is damaged or not complete",
-            "saving it anew in its own program often helps",
         ));
     }
     let mut sections = Vec::new();

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::super::archive::{Archive, password};
+use super::super::archive::{Archive, broken, password};
 use super::super::flow::Flow;
 use super::super::office::properties;
-use super::super::xml::{Node, Tag, walk};
+use super::super::xml::{Node, Skip, Tag, walk};
 use super::heads::{self, Head, Heads};
 use super::{Line, Lines, heading_level};
 use crate::document::Parsed;
@@ -18,19 +18,12 @@ const CONTROL: usize = 8;
 /// When the container cannot be read, holds no section, or a password is needed.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     let mut archive = Archive::open(bytes)?;
-    let manifest = archive.optional("META-INF/manifest.xml");
-    if manifest
-        .windows(15)
-        .any(|window| window == b"encryption-data")
-    {
+    if archive.is_encrypted() {
         return Err(password());
     }
     let names = archive.numbered("Contents/section");
     if names.is_empty() {
-        return Err(ParseError::unreadable_here(
-            "its container has no section of text",
-            "saving it anew in its own program often helps",
-        ));
+        return Err(broken("its container has no section of text"));
     }
     let header = archive.optional("Contents/header.xml");
     let (levels, heads) = (levels(&header), heads(&header));
@@ -57,10 +50,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     let (details, title) = properties::named(&archive.optional("Contents/content.hpf"));
     let pages = body.flow.pages();
     if let (Err(error), true) = (ended, pages.iter().all(|page| page.text.is_empty())) {
-        return Err(ParseError::unreadable_here(
-            format!("its text is damaged ({error})"),
-            "saving it anew in its own program often helps",
-        ));
+        return Err(broken(format!("its text is damaged ({error})")));
     }
     Ok(Parsed {
         pages,
@@ -192,7 +182,7 @@ struct Body {
     notes: usize,
     running: Vec<String>,
     deleted: bool,
-    skipped: usize,
+    skip: Skip,
 }
 
 impl Body {
@@ -203,10 +193,10 @@ impl Body {
     }
 
     fn hear(&mut self, node: Node<'_>) {
+        if self.skip.takes(&node) {
+            return;
+        }
         match node {
-            Node::Open(_) if self.skipped > 0 => self.skipped += 1,
-            Node::Close(_) if self.skipped > 0 => self.skipped -= 1,
-            Node::Text(_) if self.skipped > 0 => {}
             Node::Open(tag) => self.opens(&tag),
             Node::Close(name) => self.closes(name),
             Node::Text(_) if self.deleted => {}
@@ -221,7 +211,7 @@ impl Body {
             "t" => self.in_text = true,
             "script" => self.in_script = true,
             // Said for those who cannot see the picture, or what its file was called.
-            "shapeComment" | "parameters" => self.skipped = 1,
+            "shapeComment" | "parameters" => self.skip.begin(),
             "tab" => self.control("\t"),
             "lineBreak" => self.say("\n"),
             "fwSpace" | "nbSpace" => self.say(" "),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use encoding_rs::{EUC_KR, Encoding, GBK, SHIFT_JIS, WINDOWS_1252};
 
 use self::formatting::{Formatting, Paragraph};
-use super::super::archive::password;
+use super::super::archive::{broken, password};
 use super::super::flow::Flow;
 use super::ole::Ole;
 use super::properties;
@@ -87,10 +87,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
 }
 
 fn damaged() -> ParseError {
-    ParseError::unreadable_here(
-        "its text cannot be found, the file is damaged or not complete",
-        "saving it anew in its own program often helps",
-    )
+    broken("its text cannot be found, the file is damaged or not complete")
 }
 
 fn read<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

@@ -6,9 +6,9 @@ mod styles;
 use std::collections::{HashMap, HashSet};
 
 use self::styles::{Numbering, Styles};
-use super::super::archive::Archive;
+use super::super::archive::{Archive, broken};
 use super::super::flow::Flow;
-use super::super::xml::{Node, Tag, walk};
+use super::super::xml::{Node, Skip, Tag, walk};
 use super::{drawing, properties};
 use crate::document::Parsed;
 use crate::parse::ParseError;
@@ -52,10 +52,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     let (details, title) = properties::ooxml(&mut archive);
     let pages = body.flow.pages();
     if let (Err(error), true) = (ended, pages.iter().all(|page| page.text.is_empty())) {
-        return Err(ParseError::unreadable_here(
-            format!("its text is damaged ({error})"),
-            "saving it anew in its own program often helps",
-        ));
+        return Err(broken(format!("its text is damaged ({error})")));
     }
     Ok(Parsed {
         pages,
@@ -166,7 +163,7 @@ struct Body {
     /// Text boxes stand inside paragraphs, so several may be open.
     open: Vec<Paragraph>,
     /// Depth inside what is not read, such as the second version of a drawing.
-    skipped: usize,
+    skip: Skip,
     /// For each section to come, whether it begins on a new page.
     sections: std::vec::IntoIter<bool>,
     /// Headers and footers said so far.
@@ -180,10 +177,10 @@ struct Body {
 
 impl Body {
     fn hear(&mut self, node: Node<'_>) {
+        if self.skip.takes(&node) {
+            return;
+        }
         match node {
-            Node::Open(_) if self.skipped > 0 => self.skipped += 1,
-            Node::Close(_) if self.skipped > 0 => self.skipped -= 1,
-            Node::Text(_) if self.skipped > 0 => {}
             Node::Open(tag) => self.opens(&tag),
             Node::Close(name) => self.closes(name),
             Node::Text(text) if self.in_text => self.say(text),
@@ -209,7 +206,7 @@ impl Body {
             // The same drawing for older programs; what was moved away or deleted; codes of fields.
             // And the properties before a tracked change.
             "Fallback" | "moveFrom" | "del" | "instrText" | "pPrChange" | "rPrChange"
-            | "sectPrChange" | "tblPrChange" | "trPrChange" | "tcPrChange" => self.skipped = 1,
+            | "sectPrChange" | "tblPrChange" | "trPrChange" | "tcPrChange" => self.skip.begin(),
             "p" => self.open.push(Paragraph::default()),
             "pPr" => self.in_properties = true,
             "pStyle" => self.paragraph().style = tag.get("val").unwrap_or_default(),

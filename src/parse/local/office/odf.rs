@@ -6,9 +6,9 @@ mod lists;
 use std::collections::HashSet;
 
 use self::lists::Lists;
-use super::super::archive::Archive;
+use super::super::archive::{Archive, broken};
 use super::super::flow::Flow;
-use super::super::xml::{Node, Tag, walk};
+use super::super::xml::{Node, Skip, Tag, walk};
 use super::properties;
 use crate::document::Parsed;
 use crate::parse::ParseError;
@@ -20,11 +20,7 @@ const MOST_BLANKS: i64 = 100;
 /// When the container or its content cannot be read.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     let mut archive = Archive::open(bytes)?;
-    let manifest = archive.optional("META-INF/manifest.xml");
-    if manifest
-        .windows(15)
-        .any(|window| window == b"encryption-data")
-    {
+    if archive.is_encrypted() {
         return Err(super::super::archive::password());
     }
     let xml = archive.needed("content.xml")?;
@@ -39,10 +35,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     let (details, title) = properties::named(&archive.optional("meta.xml"));
     let pages = body.flow.pages();
     if let (Err(error), true) = (ended, pages.iter().all(|page| page.text.is_empty())) {
-        return Err(ParseError::unreadable_here(
-            format!("its text is damaged ({error})"),
-            "saving it anew in its own program often helps",
-        ));
+        return Err(broken(format!("its text is damaged ({error})")));
     }
     Ok(Parsed {
         pages,
@@ -77,15 +70,15 @@ struct Body {
     slides: usize,
     /// What comes is the title of a slide.
     is_title: bool,
-    skipped: usize,
+    skip: Skip,
 }
 
 impl Body {
     fn hear(&mut self, node: Node<'_>) {
+        if self.skip.takes(&node) {
+            return;
+        }
         match node {
-            Node::Open(_) if self.skipped > 0 => self.skipped += 1,
-            Node::Close(_) if self.skipped > 0 => self.skipped -= 1,
-            Node::Text(_) if self.skipped > 0 => {}
             Node::Open(tag) => self.opens(&tag),
             Node::Close(name) => self.closes(name),
             Node::Text(text) if self.in_body => self.say(text),
@@ -111,9 +104,9 @@ impl Body {
                 self.breaking.insert(self.style.clone());
             }
             // What was deleted, and what a program says of the pictures.
-            "tracked-changes" | "event-listeners" | "forms" | "ruby-text" => self.skipped = 1,
-            "title" | "desc" if tag.is_of("svg") => self.skipped = 1,
-            "creator" | "date" if self.comment.is_some() => self.skipped = 1,
+            "tracked-changes" | "event-listeners" | "forms" | "ruby-text" => self.skip.begin(),
+            "title" | "desc" if tag.is_of("svg") => self.skip.begin(),
+            "creator" | "date" if self.comment.is_some() => self.skip.begin(),
             "annotation" => self.comment = Some(String::new()),
             "page" => {
                 if self.slides > 0 {
@@ -122,7 +115,7 @@ impl Body {
                 self.slides += 1;
             }
             // The number of a slide on its notes.
-            "page-number" if self.slides > 0 => self.skipped = 1,
+            "page-number" if self.slides > 0 => self.skip.begin(),
             "frame" => self.is_title = tag.get("class").is_some_and(|class| class == "title"),
             "soft-page-break" => self.break_softly(),
             "p" | "h" => self.open_paragraph(tag),
@@ -136,7 +129,7 @@ impl Body {
                 self.notes += 1;
                 self.note = Some(format!("{})", self.notes));
             }
-            "note-citation" => self.skipped = 1,
+            "note-citation" => self.skip.begin(),
             "table" => self.flow.open_table(),
             "table-row" => self.flow.open_row(),
             "table-cell" | "covered-table-cell" => {

@@ -8,7 +8,7 @@ use super::super::archive::{Archive, password};
 use super::super::flow::page;
 use super::super::grid::Row;
 use super::super::read::too_much_text;
-use super::super::xml::{Node, Tag, walk};
+use super::super::xml::{Node, Skip, Tag, walk};
 use super::properties;
 use super::sheet::{clock, column_name, texts, without_result};
 use crate::document::{Page, Parsed};
@@ -27,11 +27,7 @@ const CELL: usize = 32;
 /// When the container or its content cannot be read, or a password is needed.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     let mut archive = Archive::open(bytes)?;
-    let manifest = archive.optional("META-INF/manifest.xml");
-    if manifest
-        .windows(15)
-        .any(|window| window == b"encryption-data")
-    {
+    if archive.is_encrypted() {
         return Err(password());
     }
     let mut book = Book {
@@ -201,15 +197,15 @@ struct Book {
     drawing: usize,
     /// Of the open paragraph.
     text: Option<String>,
-    skipped: usize,
+    skip: Skip,
 }
 
 impl Book {
     fn hear(&mut self, node: Node<'_>) {
+        if self.skip.takes(&node) {
+            return;
+        }
         match node {
-            Node::Open(_) if self.skipped > 0 => self.skipped += 1,
-            Node::Close(_) if self.skipped > 0 => self.skipped -= 1,
-            Node::Text(_) if self.skipped > 0 => {}
             Node::Open(tag) => self.opens(&tag),
             Node::Close(name) => self.closes(name),
             Node::Text(text) => self.say(text),
@@ -230,7 +226,7 @@ impl Book {
             _ => false,
         };
         if is_aside {
-            self.skipped = 1;
+            self.skip.begin();
             return;
         }
         if self.drawing > 0 || tag.is_of("draw") {

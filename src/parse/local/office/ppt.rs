@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::archive::password;
+use super::super::archive::{broken, password};
 use super::super::flow::{Flow, page};
 use super::ole::Ole;
 use super::properties;
@@ -44,10 +44,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
         return Err(password());
     }
     if data.is_empty() {
-        return Err(ParseError::unreadable_here(
-            "its slides cannot be found, the file is damaged",
-            "saving it anew in its own program often helps",
-        ));
+        return Err(broken("its slides cannot be found, the file is damaged"));
     }
     let texts = u32_at(&user, 16)
         .and_then(|edit| slides(&data, edit as usize))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::archive::{Archive, resolve};
 use super::super::flow::{Flow, page};
-use super::super::xml::{Node, Tag, walk};
+use super::super::xml::{Node, Skip, Tag, walk};
 use super::docx::main_part;
 use super::{drawing, properties};
 use crate::document::Parsed;
@@ -124,15 +124,15 @@ struct Shapes {
     paragraph: String,
     /// Bullets of a shape are items where there are several.
     bullets: bool,
-    skipped: usize,
+    skip: Skip,
 }
 
 impl Shapes {
     fn hear(&mut self, node: Node<'_>) {
+        if self.skip.takes(&node) {
+            return;
+        }
         match node {
-            Node::Open(_) if self.skipped > 0 => self.skipped += 1,
-            Node::Close(_) if self.skipped > 0 => self.skipped -= 1,
-            Node::Text(_) if self.skipped > 0 => {}
             Node::Open(tag) => self.opens(&tag),
             Node::Close(name) => self.closes(name),
             Node::Text(text) if self.in_text => self.paragraph.push_str(text),
@@ -142,7 +142,7 @@ impl Shapes {
 
     fn opens(&mut self, tag: &Tag<'_>) {
         match tag.name {
-            "Fallback" => self.skipped = 1,
+            "Fallback" => self.skip.begin(),
             "sp" | "graphicFrame" => self.placeholder = None,
             "ph" => self.placeholder = Some(tag.get("type").unwrap_or_else(|| "body".to_owned())),
             "p" => {

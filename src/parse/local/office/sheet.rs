@@ -14,7 +14,7 @@ use calamine::{
 use self::formats::Formats;
 use self::numbers::{float, formatted};
 use super::super::MAX_TEXT;
-use super::super::archive::{Archive, password};
+use super::super::archive::{Archive, broken, password};
 use super::super::flow::page;
 use super::super::grid::{self, Row};
 use super::{drawing, properties};
@@ -117,10 +117,7 @@ fn refusal(error: &calamine::Error) -> ParseError {
 }
 
 pub fn damaged(why: &str) -> ParseError {
-    ParseError::unreadable_here(
-        format!("the workbook is damaged ({why})"),
-        "saving it anew in its own program often helps",
-    )
+    broken(format!("the workbook is damaged ({why})"))
 }
 
 /// A word on formulas whose results the file does not hold.
