@@ -6,6 +6,7 @@ mod evidence;
 mod header;
 mod wanted;
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 pub use evidence::{Evidence, Features, gather};
@@ -62,6 +63,12 @@ pub fn answer(
             }
         }
     }
+    // The head of a table stands with its rows.
+    let heads = citations
+        .iter()
+        .filter_map(|citation| citation.header.as_deref());
+    let heads: HashSet<String> = heads.map(one_line).collect();
+    citations.retain(|citation| !heads.contains(&one_line(&citation.quote)));
     let quotes: Vec<String> = citations.iter().map(|c| one_line(&c.quote)).collect();
     let mut timings_ms = retrieved.timings_ms;
     timings_ms.insert("answer", start.elapsed().as_secs_f64() * 1000.0);

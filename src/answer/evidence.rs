@@ -1,13 +1,14 @@
 //! The sentences that may answer a question, and what speaks for each.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use super::wanted::{Wanted, wanted};
 use crate::document::Hit;
 use crate::embed::Role;
 use crate::retrieve::{Retrieved, Search};
 use crate::terms::{query_terms, terms};
-use crate::text::{is_item, quotable, unnumbered};
+use crate::text::{byte_of_char, is_item, quotable, table_head, unnumbered};
 
 /// Chunks whose sentences are looked at, the best first.
 const CHUNKS: usize = 10;
@@ -48,6 +49,8 @@ pub struct Evidence<'a> {
     pub start: usize,
     pub end: usize,
     pub text: &'a str,
+    /// The head of the table of which it is a row.
+    pub head: Option<String>,
     pub features: Features,
 }
 
@@ -63,7 +66,13 @@ pub fn gather<'a>(
     let mut found: Vec<Evidence<'a>> = Vec::new();
     for (hit, rank) in retrieved.hits.iter().take(CHUNKS).zip(1..) {
         let ranges = quotable(&hit.text);
-        let held: Vec<Vec<String>> = ranges.iter().map(|r| terms(&hit.text[r.clone()])).collect();
+        let mut heads = heads(search, hit, &ranges)?;
+        // A row says what it does with the names of its columns.
+        let said = ranges.iter().zip(&heads).map(|(range, head)| {
+            let head = head.as_deref().unwrap_or_default();
+            [terms(head), terms(&hit.text[range.clone()])].concat()
+        });
+        let held: Vec<Vec<String>> = said.collect();
         let chunk = rarity.held(held.iter());
         // Who types a word or two looks for where it stands.
         let is_lookup =
@@ -107,12 +116,42 @@ pub fn gather<'a>(
                 start,
                 end,
                 text,
+                head: heads[index].take(),
                 features,
             });
         }
     }
     look(search, retrieved, &mut found)?;
     Ok(found)
+}
+
+/// For each of a hit's sentences the head of the table of which it is a row.
+fn heads(
+    search: &Search<'_>,
+    hit: &Hit,
+    sentences: &[Range<usize>],
+) -> anyhow::Result<Vec<Option<String>>> {
+    let is_row = |range: &Range<usize>| hit.text[range.start..].starts_with('|');
+    let page = match sentences.iter().any(is_row) {
+        true => {
+            let collection = &search.collection.name;
+            search
+                .store
+                .page(collection, &hit.document_id, hit.page_number)?
+        }
+        false => None,
+    };
+    let Some(page) = page else {
+        return Ok(vec![None; sentences.len()]);
+    };
+    let from = byte_of_char(&page.text, hit.start);
+    let heads = sentences.iter().map(|range| {
+        let at = from + range.start;
+        let is_there = page.text.get(at..at + range.len()) == Some(&hit.text[range.clone()]);
+        let head = (is_there && is_row(range)).then(|| table_head(&page.text, at));
+        head.flatten().map(str::to_owned)
+    });
+    Ok(heads.collect())
 }
 
 /// Whether a short line ends as a sentence does, or is an item of a list, a row, or `Deposit: 500`.
@@ -139,7 +178,12 @@ fn look(
         promise(b).total_cmp(&promise(a))
     });
     order.truncate(EMBEDDED);
-    let texts: Vec<&str> = order.iter().map(|&index| found[index].text).collect();
+    let texts = order.iter().map(|&index| match &found[index].head {
+        Some(head) => format!("{head}\n{}", found[index].text),
+        None => found[index].text.to_owned(),
+    });
+    let texts: Vec<String> = texts.collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let vectors = search.embedder.embed(&texts, Role::Passage)?;
     for (&index, vector) in order.iter().zip(&vectors) {
         found[index].features.cosine = question.iter().zip(vector).map(|(a, b)| a * b).sum();

@@ -67,6 +67,12 @@ fn show(read: Read, args: &cli::Inspect, at: usize, printer: &Printer) -> anyhow
     for page in &mut parsed.pages {
         page.text = crate::chunk::normalise(&page.text);
     }
+    if parsed.pages.iter().all(|page| page.text.trim().is_empty()) {
+        parsed
+            .details
+            .notes
+            .push("no text was found in it".to_owned());
+    }
     if at > 0 && !printer.is_json() {
         printer.bytes(if args.pages { b"\x0C" } else { b"\n" })?;
     }

@@ -253,6 +253,30 @@ fn an_answer_names_what_was_asked_for_and_the_head_of_its_table() {
 }
 
 #[test]
+fn a_row_is_found_by_the_names_of_its_columns_and_its_head_is_no_answer() {
+    let home = Home::new();
+    home.write(
+        "waste.md",
+        "# 월별 배출량\n\n| 월 | 일반 쓰레기 | 재활용 |\n|---|---|---|\n| 1월 | 412톤 | 96톤 |\n\
+         | 2월 | 387톤 | 103톤 |\n| 3월 | 365톤 | 118톤 |\n\n조사는 5월에 한다.\n",
+    );
+    home.run(&["ingest", "docs"]).expect(0);
+    for (question, row) in [
+        ("3월 일반 쓰레기 배출량은?", "| 3월 | 365톤 | 118톤 |"),
+        ("2월 재활용은 얼마인가요?", "| 2월 | 387톤 | 103톤 |"),
+    ] {
+        let answer = &home.json(&["query", question], 0)[0];
+        let citations = answer["citations"].as_array().unwrap();
+        assert_eq!(citations[0]["quote"], row, "{answer}");
+        let head = "| 월 | 일반 쓰레기 | 재활용 |";
+        assert!(
+            citations.iter().all(|citation| citation["quote"] != head),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
 fn confidence_has_a_bar_that_can_be_moved() {
     let home = demo();
     let question = "Who approved the 2025 maintenance budget of the harbour?";

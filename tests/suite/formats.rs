@@ -339,6 +339,14 @@ fn inspect_reports_on_files_and_documents_alike() {
         report.contains("## Tables") && report.contains("5.2 % = 5.2 %"),
         "{report}"
     );
+    let blank = home.path().join("blank.rtf");
+    std::fs::write(&blank, r"{\rtf1 }").unwrap();
+    let ran = home.run(&["inspect", blank.to_str().unwrap(), "--pages"]);
+    assert!(
+        ran.stderr.contains("blank.rtf: no text was found in it"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(home.run(&["inspect", "no-such-document"]).code, 1);
     assert_eq!(home.run(&["inspect", path, "--table", "9"]).code, 1);
 }
