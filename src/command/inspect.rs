@@ -44,6 +44,10 @@ async fn all(
             false if path.is_dir() => {
                 Err(crate::usage!("{document} is a folder; inspect takes files").into())
             }
+            false if path.exists() => Err(crate::usage!(
+                "{document} is a pipe or a device; save what comes from it to a file"
+            )
+            .into()),
             false => look_up(document, settings),
         };
         match read {

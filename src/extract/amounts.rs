@@ -155,11 +155,9 @@ fn korean(text: &str, captures: &Captures<'_>) -> Option<Place> {
     let mut start = whole.start();
     let before = text[..start].trim_end_matches(' ');
     // An article of a law, and no trillions.
-    if let (true, Some((article, rest))) = (before.ends_with('제'), count.split_once('조')) {
+    if let (true, Some((_, rest))) = (before.ends_with('제'), count.split_once('조')) {
         let rest = rest.trim_start();
-        start += article.len()
-            + '조'.len_utf8()
-            + (count.len() - article.len() - '조'.len_utf8() - rest.len());
+        start += count.len() - rest.len();
         count = rest;
     }
     let behind = &text[whole.end()..];

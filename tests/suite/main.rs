@@ -22,6 +22,7 @@ mod faults;
 mod formats;
 mod golden;
 mod ingest;
+mod inspect;
 mod mcp;
 mod mend;
 mod openai;

@@ -5,22 +5,17 @@
 //! near; its number counts parts then.
 
 mod parts;
+mod table;
 
 use std::fmt::Write as _;
 
 use self::parts::parts;
+pub use self::table::table_row;
+use self::table::{Row, Table};
 use super::MAX_TEXT;
 use super::verdict::{Looks, judge};
 use crate::document::Page;
 use crate::text::one_line;
-
-/// Longest cell, in bytes, that stays in its table's row; longer ones are layout, not data.
-const CELL: usize = 1_200;
-
-/// Tables in tables; what is in deeper ones stands in the cell of the last.
-const DEEPEST: usize = 20;
-/// Most columns a cell may say that it takes.
-const MOST_COLUMNS: i64 = 100;
 
 /// A paragraph or what is like one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,19 +50,6 @@ struct Sheet {
     blocks: Vec<Block>,
     /// Footnotes, at the foot.
     notes: Vec<String>,
-}
-
-/// A table that is being read.
-#[derive(Default)]
-struct Table {
-    rows: Vec<Row>,
-}
-
-#[derive(Default)]
-struct Row {
-    cells: Vec<Vec<Block>>,
-    /// The page ended before or in this row.
-    on_new_page: bool,
 }
 
 /// Takes a document's parts in their order.
@@ -122,13 +104,16 @@ impl Flow {
     /// A paragraph, an item if there is a mark before it, or a heading if it has a level.
     pub fn numbered(&mut self, level: Option<usize>, mark: Option<&str>, text: &str) {
         // Some writers type the number that their program writes, too.
-        let mark = mark.filter(|mark| *mark == "-" || !text.trim_start().starts_with(mark));
+        let is_typed = |mark: &str| {
+            let rest = text.trim_start().strip_prefix(mark);
+            rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        };
+        let mark = mark.filter(|mark| *mark == "-" || !is_typed(mark));
         match (level, mark) {
-            (Some(level), None | Some("-")) => self.heading(level, text),
-            (Some(level), Some(mark)) if !text.trim().is_empty() => {
+            (Some(level), Some(mark)) if mark != "-" && !text.trim().is_empty() => {
                 self.heading(level, &format!("{mark} {text}"));
             }
-            (Some(_), _) => {}
+            (Some(level), _) => self.heading(level, text),
             (None, Some(mark)) => self.item(mark, text),
             (None, None) => self.paragraph(text),
         }
@@ -156,88 +141,6 @@ impl Flow {
                 self.sheet();
                 self.sheets.push(Sheet::default());
             }
-        }
-    }
-
-    pub fn open_table(&mut self) {
-        match self.tables.len() < DEEPEST {
-            true => self.tables.push(Table::default()),
-            false => self.deeper += 1,
-        }
-    }
-
-    pub fn open_row(&mut self) {
-        if let Some(table) = self.tables.last_mut() {
-            table.rows.push(Row::default());
-        }
-    }
-
-    pub fn open_cell(&mut self) {
-        if let Some(table) = self.tables.last_mut() {
-            if table.rows.is_empty() {
-                table.rows.push(Row::default());
-            }
-            if let Some(row) = table.rows.last_mut() {
-                row.cells.push(Vec::new());
-            }
-        }
-    }
-
-    /// The last cell stands in this column, from 0: those before it belong to cells from above.
-    pub fn at_column(&mut self, column: usize) {
-        let row = self
-            .tables
-            .last_mut()
-            .and_then(|table| table.rows.last_mut());
-        let Some(row) = row else { return };
-        while !row.cells.is_empty() && row.cells.len() <= column.min(MOST_COLUMNS as usize) {
-            row.cells.insert(row.cells.len() - 1, Vec::new());
-        }
-    }
-
-    /// The last cell takes so many columns.
-    pub fn span(&mut self, columns: i64) {
-        for _ in 1..columns.min(MOST_COLUMNS) {
-            self.open_cell();
-        }
-    }
-
-    pub fn close_table(&mut self) {
-        if self.deeper > 0 {
-            self.deeper -= 1;
-            return;
-        }
-        let Some(table) = self.tables.pop() else {
-            return;
-        };
-        let is_frame = table.rows.len() == 1 && table.rows[0].cells.len() == 1;
-        let mut empty = true;
-        for row in table.rows {
-            if row.on_new_page && self.tables.is_empty() && !(empty && self.is_at_top()) {
-                self.page_break();
-            }
-            empty = false;
-            let is_layout = row.cells.iter().any(|cell| {
-                let size: usize = cell.iter().map(|block| block.text().len()).sum();
-                size > CELL
-            });
-            if is_frame || is_layout {
-                for block in row.cells.into_iter().flatten() {
-                    self.place(block);
-                }
-            } else {
-                let cells: Vec<String> = row.cells.iter().map(|cell| joined(cell)).collect();
-                if let Some(line) = table_row(&cells) {
-                    self.place(Block::Row(line));
-                }
-            }
-        }
-    }
-
-    /// A row of cells in a table of its own or the one before it.
-    pub fn row(&mut self, cells: &[String]) {
-        if let Some(line) = table_row(cells) {
-            self.push(Block::Row(line));
         }
     }
 
@@ -327,33 +230,6 @@ pub fn page(number: u32, text: String) -> Page {
     }
 }
 
-/// Cells as a row of a Markdown table; `None` where all are empty.
-pub fn table_row(cells: &[String]) -> Option<String> {
-    let cells: Vec<String> = cells
-        .iter()
-        .map(|cell| one_line(cell).replace('|', "\\|"))
-        .collect();
-    let filled = cells.iter().rposition(|cell| !cell.is_empty())?;
-    Some(format!("| {} |", cells[..=filled].join(" | ")))
-}
-
-/// What stands in a cell, on one line. Rows of a table in it lose their bars.
-fn joined(cell: &[Block]) -> String {
-    let mut text = String::new();
-    for block in cell {
-        let part = match block {
-            Block::Row(row) => row.trim_matches(['|', ' ']).replace(" | ", ", "),
-            Block::Heading(heading) => heading.trim_start_matches(['#', ' ']).to_owned(),
-            other => other.text().to_owned(),
-        };
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(&part);
-    }
-    text
-}
-
 fn text(sheet: &Sheet) -> String {
     let mut text = String::new();
     let mut before: Option<&Block> = None;
@@ -397,6 +273,20 @@ mod tests {
             [
                 "## Fees 2026\n\nOne\nline\n\n- a\n- b\n\n| boat | fee\\|kr |\n| small | 20 |\n\n1) a note"
             ]
+        );
+    }
+
+    #[test]
+    fn numbers_that_were_typed_too_are_said_once() {
+        let mut flow = Flow::default();
+        flow.numbered(Some(1), Some("1."), "1. Fees");
+        flow.numbered(Some(1), Some("2."), "2.5 metres");
+        flow.numbered(Some(1), Some("-"), "Boats");
+        flow.numbered(None, Some("제3조"), "제3조(목적) 이 규칙은");
+        flow.numbered(None, Some("제4조"), "적용 범위");
+        assert_eq!(
+            flow.one_page(),
+            "# 1. Fees\n\n# 2. 2.5 metres\n\n# Boats\n\n제3조(목적) 이 규칙은\n\n제4조 적용 범위"
         );
     }
 

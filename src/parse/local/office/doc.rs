@@ -267,6 +267,7 @@ fn speak(
         let part = plain(&chars[from..at]);
         let set = text.paragraphs.get(&at).copied().unwrap_or_default();
         let follows_cell = at > 0 && chars[at - 1] == '\u{7}';
+        // Where no properties say so, the mark that follows the last cell's ends the row.
         let ends_row = match knows_rows {
             true => set.ends_row,
             false => part.is_empty() && cell.is_empty() && follows_cell,
@@ -274,7 +275,6 @@ fn speak(
         let said = from..at;
         from = at + 1;
         match c {
-            // Where no properties say so, the mark that follows the last cell's ends the row.
             '\u{7}' if ends_row => {
                 flow.row(&cells);
                 cells.clear();

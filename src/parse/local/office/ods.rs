@@ -154,20 +154,22 @@ impl Cell {
         }
     }
 
+    /// A date or time by its value, which is one way to write it; else the text, unless there is none.
     fn shown(&self) -> String {
-        match self.kind.as_str() {
+        let exact = match self.kind.as_str() {
             "date" if !self.value.is_empty() => {
-                self.value.trim_end_matches("T00:00:00").replace('T', " ")
+                Some(self.value.trim_end_matches("T00:00:00").replace('T', " "))
             }
-            // Times of more than a day are shown in more ways than one.
-            "time" if clock(&self.value).is_some_and(|time| time.as_bytes()[2] == b':') => {
-                clock(&self.value).unwrap_or_default()
-            }
-            "boolean" => self.value.to_uppercase(),
+            // Of more than a day, programs show more ways than one.
+            "time" => clock(&self.value).filter(|time| time.find(':') <= Some(2)),
+            "boolean" => Some(self.value.to_uppercase()),
+            _ => None,
+        };
+        exact.unwrap_or_else(|| match self.text.trim_matches('#').is_empty() {
             // A column too narrow shows signs in place of the number.
-            _ if self.text.trim_matches('#').is_empty() => self.value.clone(),
-            _ => self.text.clone(),
-        }
+            true => self.value.clone(),
+            false => self.text.clone(),
+        })
     }
 }
 
@@ -372,6 +374,20 @@ mod tests {
             ["# Fees (A1:F1)\n\n| 26.2% |  |  | 2025-01-15 | TRUE | 5 |"]
         );
         assert_eq!(book.notes, ["[F1: checked]"]);
+    }
+
+    #[test]
+    fn times_of_any_kind_are_shown() {
+        let cell = |value: &str, text: &str| Cell {
+            kind: "time".to_owned(),
+            value: value.to_owned(),
+            text: text.to_owned(),
+            ..Cell::default()
+        };
+        assert_eq!(cell("PT14H05M00S", "2:05 PM").shown(), "14:05:00");
+        assert_eq!(cell("PT1106822H30M00S", "30:00").shown(), "30:00");
+        assert_eq!(cell("PTHMS", "###").shown(), "::");
+        assert_eq!(cell("P1D", "").shown(), "P1D");
     }
 
     #[test]
